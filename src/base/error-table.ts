@@ -1,0 +1,394 @@
+/**
+ * Answers: everything that can go wrong, in one table: words, exit code, HTTP status. Callers match
+ * on the code. `docs/errors.md` is tested against this table in both directions.
+ */
+import { formatBytes, formatDuration } from './units.ts';
+
+export type Family =
+  | 'usage'
+  | 'machine'
+  | 'model'
+  | 'decision'
+  | 'engine'
+  | 'request'
+  | 'network'
+  | 'bench'
+  | 'bug';
+
+export interface Row<P> {
+  readonly family: Family;
+  /** Process exit code; see `hyperllama help exit-codes`. */
+  readonly exitCode: number;
+  readonly httpStatus: number;
+  /** The same call may succeed later without a change. */
+  readonly isRetryable: boolean;
+  readonly message: (params: P) => string;
+  readonly hint: (params: P) => string | null;
+}
+
+/** What every row may carry besides its own values: a better hint than the table's. */
+export interface Common {
+  readonly hint?: string;
+}
+
+function row<P extends object>(
+  family: Family,
+  exitCode: number,
+  httpStatus: number,
+  message: (params: P) => string,
+  hint: (params: P) => string | null,
+  isRetryable = false,
+): Row<P & Common> {
+  return { family, exitCode, httpStatus, isRetryable, message, hint };
+}
+
+/** The values each message needs, by code. */
+export interface ErrorParams {
+  HL_OPTION_INVALID: { option: string; value: string; expected: string };
+  HL_COMMAND_UNKNOWN: { command: string; nearest: readonly string[] };
+  HL_CONFIG_INVALID: { file: string; problem: string };
+  HL_PYTHON_MISSING: { tried: readonly string[]; needed: string };
+  HL_PYTHON_TOO_OLD: { python: string; version: string; needed: string };
+  HL_GPU_UNSUPPORTED: { engine: string; accelerator: string; because: string };
+  HL_MEMORY_INSUFFICIENT: {
+    model: string;
+    bytesNeeded: number;
+    bytesFree: number;
+    where: string;
+    arithmetic: string;
+  };
+  HL_DISK_FULL: { path: string; bytesNeeded: number | null; bytesFree: number | null };
+  HL_STATE_UNWRITABLE: { path: string; problem: string };
+  HL_MODEL_NOT_FOUND: { ref: string; nearest: readonly string[] };
+  HL_MODEL_NOT_LOCAL: { ref: string; looked: string };
+  HL_MODEL_FORMAT_UNSUPPORTED: { path: string; because: string };
+  HL_MODEL_CORRUPT: { path: string; because: string };
+  HL_DOWNLOAD_FAILED: { what: string; because: string };
+  HL_NO_ENGINE_FITS: {
+    model: string;
+    refusals: readonly {
+      engine: string;
+      reasons: readonly { because: string; hint: string | null }[];
+    }[];
+  };
+  HL_ENGINE_UNKNOWN: { engine: string; known: readonly string[]; nearest: readonly string[] };
+  HL_ENGINE_NOT_DRIVEN: { engine: string; alternative: string | null };
+  HL_ENGINE_NOT_INSTALLED: { engine: string; id: string; because: string };
+  HL_ENGINE_INSTALL_FAILED: { engine: string; id: string; because: string };
+  HL_ENGINE_GPU_BUILD_MISSING: { engine: string; accelerator: string; because: string };
+  HL_ENGINE_START_TIMEOUT: {
+    engine: string;
+    phase: string;
+    durationMs: number;
+    limit: string;
+  };
+  HL_ENGINE_EXITED: { engine: string; how: string; phase: string };
+  HL_ENGINE_OUT_OF_MEMORY: { engine: string; how: string; phase: string };
+  HL_ENGINE_PORT_BUSY: { engine: string; attempts: number; because: string };
+  HL_ENGINE_UNRESPONSIVE: { engine: string; what: string; durationMs: number };
+  HL_ENGINE_PROTOCOL: { engine: string; because: string };
+  HL_SESSION_NOT_FOUND: { session: string; running: readonly string[] };
+  HL_REQUEST_INVALID: { because: string };
+  HL_CONTEXT_EXCEEDED: { promptTokens: number | null; contextTokens: number };
+  HL_FEATURE_UNSUPPORTED: { engine: string; feature: string };
+  HL_CANCELLED: { phase: string };
+  HL_OFFLINE: { what: string; because: string };
+  HL_CONSENT_NEEDED: { what: string; bytesDownload: number; command: string };
+  HL_BENCH_REGRESSION: { metric: string; ratio: number };
+  HL_INTERNAL: { because: string; log: string | null };
+}
+export type ErrorCode = keyof ErrorParams;
+
+export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> } = {
+  HL_OPTION_INVALID: row(
+    'usage',
+    2,
+    400,
+    (p) => `\`${p.option}\` got \`${p.value}\`, expected ${p.expected}`,
+    () => 'run the command with `--help` to see its options',
+  ),
+  HL_COMMAND_UNKNOWN: row(
+    'usage',
+    2,
+    404,
+    (p) => `there is no command \`${p.command}\``,
+    (p) =>
+      p.nearest.length > 0
+        ? `did you mean ${p.nearest.map((name) => `\`hyperllama ${name}\``).join(' or ')}?`
+        : 'run `hyperllama --help` to see the commands',
+  ),
+  HL_CONFIG_INVALID: row(
+    'usage',
+    2,
+    400,
+    (p) => `configuration \`${p.file}\`: ${p.problem}`,
+    () => 'run `hyperllama config list --show-origin` to see where each value comes from',
+  ),
+  HL_PYTHON_MISSING: row(
+    'machine',
+    1,
+    503,
+    (p) => `no Python ${p.needed} or newer was found (tried ${p.tried.join(', ')})`,
+    () =>
+      'install Python 3 (Debian, Ubuntu: `apt install python3 python3-pip`; macOS: `brew install python`), or name one with `--python /path/to/python3`',
+  ),
+  HL_PYTHON_TOO_OLD: row(
+    'machine',
+    1,
+    503,
+    (p) => `\`${p.python}\` is Python ${p.version}, but ${p.needed} or newer is needed`,
+    () => 'install a newer Python and name it with `--python /path/to/python3`',
+  ),
+  HL_GPU_UNSUPPORTED: row(
+    'machine',
+    1,
+    503,
+    (p) => `${p.engine} cannot use ${p.accelerator}: ${p.because}`,
+    () => 'use `--device cpu` to go on without the GPU',
+  ),
+  HL_MEMORY_INSUFFICIENT: row(
+    'machine',
+    3,
+    503,
+    (p) =>
+      `${p.model} needs ${formatBytes(p.bytesNeeded)} but ${formatBytes(p.bytesFree)} is there in ${p.where} (${p.arithmetic})`,
+    () => 'use a smaller context with `--context`, or a smaller quantization of the model',
+  ),
+  HL_DISK_FULL: row(
+    'machine',
+    1,
+    503,
+    (p) =>
+      p.bytesNeeded === null || p.bytesFree === null
+        ? `no space left on the disk of \`${p.path}\``
+        : `\`${p.path}\` has ${formatBytes(p.bytesFree)} free, but ${formatBytes(p.bytesNeeded)} is needed`,
+    () => 'free some space, or put the data elsewhere with `HYPERLLAMA_HOME=/other/disk`',
+    true,
+  ),
+  HL_STATE_UNWRITABLE: row(
+    'machine',
+    1,
+    503,
+    (p) => `\`${p.path}\` cannot be written: ${p.problem}`,
+    () =>
+      'make the folder writable, or put the data elsewhere with `HYPERLLAMA_HOME=/other/folder`',
+  ),
+  HL_MODEL_NOT_FOUND: row(
+    'model',
+    5,
+    404,
+    (p) => `no model \`${p.ref}\` is known here`,
+    (p) =>
+      p.nearest.length > 0
+        ? `the nearest names are ${p.nearest.map((name) => `\`${name}\``).join(', ')}; \`hyperllama list\` shows what is at hand`
+        : '`hyperllama list` shows what is at hand',
+  ),
+  HL_MODEL_NOT_LOCAL: row(
+    'model',
+    5,
+    404,
+    (p) =>
+      `\`${p.ref}\` is not on this machine (looked in \`${p.looked}\`), and this version does not download from a hub yet`,
+    (p) =>
+      `fetch it with \`hf download ${p.ref}\` and run the command again, or give the path of a file`,
+  ),
+  HL_MODEL_FORMAT_UNSUPPORTED: row(
+    'model',
+    1,
+    400,
+    (p) => `\`${p.path}\`: ${p.because}`,
+    () => 'use a GGUF file, or a folder with config.json and safetensors files',
+  ),
+  HL_MODEL_CORRUPT: row(
+    'model',
+    1,
+    422,
+    (p) => `\`${p.path}\` is damaged: ${p.because}`,
+    () => "fetch the file again and compare its size and sha256 with the publisher's",
+  ),
+  HL_DOWNLOAD_FAILED: row(
+    'model',
+    1,
+    502,
+    (p) => `could not download ${p.what}: ${p.because}`,
+    () => 'run the same command again',
+    true,
+  ),
+  HL_NO_ENGINE_FITS: row(
+    'decision',
+    3,
+    503,
+    (p) =>
+      `no engine can serve ${p.model} on this machine${p.refusals
+        .map((r) => `\n  ${r.engine}: ${r.reasons.map((reason) => reason.because).join('; ')}`)
+        .join('')}`,
+    (p) =>
+      p.refusals.flatMap((r) => r.reasons).find((reason) => reason.hint !== null)?.hint ?? null,
+  ),
+  HL_ENGINE_UNKNOWN: row(
+    'usage',
+    2,
+    404,
+    (p) => `there is no engine \`${p.engine}\` (known: ${p.known.join(', ')})`,
+    (p) =>
+      p.nearest.length > 0
+        ? `did you mean ${p.nearest.map((name) => `\`${name}\``).join(' or ')}?`
+        : null,
+  ),
+  HL_ENGINE_NOT_DRIVEN: row(
+    'engine',
+    6,
+    501,
+    (p) => `this version of HyperLlama knows ${p.engine} but cannot start it yet`,
+    (p) => (p.alternative === null ? null : `leave \`--engine\` out to use ${p.alternative}`),
+  ),
+  HL_ENGINE_NOT_INSTALLED: row(
+    'engine',
+    6,
+    503,
+    (p) => `${p.engine} is not installed: ${p.because}`,
+    (p) => `run \`hyperllama engines install ${p.id}\``,
+  ),
+  HL_ENGINE_INSTALL_FAILED: row(
+    'engine',
+    6,
+    502,
+    (p) => `${p.engine} could not be installed: ${p.because}`,
+    (p) => `run \`hyperllama engines install ${p.id}\` again; nothing half-made was kept`,
+    true,
+  ),
+  HL_ENGINE_GPU_BUILD_MISSING: row(
+    'engine',
+    6,
+    503,
+    (p) =>
+      `only a CPU build of ${p.engine} can be had here (${p.because}), and it would leave ${p.accelerator} idle: expect it to be many times slower`,
+    () =>
+      'use `--device cpu` to go on with the CPU build, or name a GPU build with `engines.llama-cpp.server` in the configuration',
+  ),
+  HL_ENGINE_START_TIMEOUT: row(
+    'engine',
+    6,
+    504,
+    (p) =>
+      `${p.engine} gave up in phase \`${p.phase}\` after ${formatDuration(p.durationMs)}: ${p.limit}`,
+    () => 'look at the log lines above; `--timeout` allows a longer start',
+    true,
+  ),
+  HL_ENGINE_EXITED: row(
+    'engine',
+    6,
+    502,
+    (p) => `${p.engine} ended in phase \`${p.phase}\`: ${p.how}`,
+    () => 'look at the log lines above; running the command again starts a new engine',
+    true,
+  ),
+  HL_ENGINE_OUT_OF_MEMORY: row(
+    'engine',
+    6,
+    503,
+    (p) => `${p.engine} ran out of memory in phase \`${p.phase}\`: ${p.how}`,
+    () => 'use a smaller context with `--context`, a smaller model, or free some memory',
+  ),
+  HL_ENGINE_PORT_BUSY: row(
+    'engine',
+    6,
+    503,
+    (p) => `${p.engine} found no free address in ${p.attempts} attempts: ${p.because}`,
+    () => 'run the command again, or end the program that takes the addresses',
+    true,
+  ),
+  HL_ENGINE_UNRESPONSIVE: row(
+    'engine',
+    6,
+    504,
+    (p) => `${p.engine} sent nothing for ${formatDuration(p.durationMs)} (${p.what})`,
+    () => 'run `hyperllama ps` to see the session and `hyperllama stop` to end it',
+    true,
+  ),
+  HL_ENGINE_PROTOCOL: row(
+    'engine',
+    6,
+    502,
+    (p) => `${p.engine} answered with something unexpected: ${p.because}`,
+    () => 'run the command with `--verbose` and report what it prints',
+  ),
+  HL_SESSION_NOT_FOUND: row(
+    'usage',
+    2,
+    404,
+    (p) =>
+      p.running.length === 0
+        ? `no session \`${p.session}\`: nothing is running`
+        : `no session \`${p.session}\` is running`,
+    (p) =>
+      p.running.length === 0
+        ? null
+        : `running: ${p.running.map((name) => `\`${name}\``).join(', ')}`,
+  ),
+  HL_REQUEST_INVALID: row(
+    'request',
+    1,
+    400,
+    (p) => `the request was refused: ${p.because}`,
+    () => null,
+  ),
+  HL_CONTEXT_EXCEEDED: row(
+    'request',
+    1,
+    400,
+    (p) =>
+      p.promptTokens === null
+        ? `the prompt does not fit into the context of ${p.contextTokens} tokens`
+        : `the prompt has ${p.promptTokens} tokens, the context holds ${p.contextTokens}`,
+    (p) =>
+      p.promptTokens === null
+        ? 'use a larger `--context`, or a shorter prompt'
+        : `use \`--context ${2 ** Math.ceil(Math.log2(p.promptTokens + 256))}\`, or a shorter prompt`,
+  ),
+  HL_FEATURE_UNSUPPORTED: row(
+    'request',
+    1,
+    400,
+    (p) => `${p.engine} does not support ${p.feature}`,
+    () => null,
+  ),
+  HL_CANCELLED: row(
+    'request',
+    130,
+    499,
+    (p) => `cancelled in phase \`${p.phase}\``,
+    () => null,
+  ),
+  HL_OFFLINE: row(
+    'network',
+    7,
+    503,
+    (p) => `${p.what} is not on this machine and the package index cannot be reached: ${p.because}`,
+    () => 'connect to the network once, or set `HTTPS_PROXY` / `PIP_INDEX_URL` for a mirror',
+    true,
+  ),
+  HL_CONSENT_NEEDED: row(
+    'engine',
+    6,
+    503,
+    (p) =>
+      `${p.what} is not installed (download ${formatBytes(p.bytesDownload)}) and there is no terminal to ask on`,
+    (p) => `run \`${p.command}\`, or add \`--yes\``,
+  ),
+  HL_BENCH_REGRESSION: row(
+    'bench',
+    8,
+    500,
+    (p) => `${p.metric} is ${p.ratio.toFixed(2)}× the baseline`,
+    () => null,
+  ),
+  HL_INTERNAL: row(
+    'bug',
+    70,
+    500,
+    (p) => `a bug in HyperLlama: ${p.because}`,
+    (p) =>
+      `report it with the output of \`hyperllama doctor --json\`${p.log === null ? '' : ` and \`${p.log}\``}`,
+  ),
+};
