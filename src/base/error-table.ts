@@ -45,6 +45,7 @@ function row<P extends object>(
 /** The values each message needs, by code. */
 export interface ErrorParams {
   HL_OPTION_INVALID: { option: string; value: string; expected: string };
+  HL_USAGE: { problem: string; command: string };
   HL_COMMAND_UNKNOWN: { command: string; nearest: readonly string[] };
   HL_CONFIG_INVALID: { file: string; problem: string };
   HL_PYTHON_MISSING: { tried: readonly string[]; needed: string };
@@ -106,6 +107,13 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     400,
     (p) => `\`${p.option}\` got \`${p.value}\`, expected ${p.expected}`,
     () => 'run the command with `--help` to see its options',
+  ),
+  HL_USAGE: row(
+    'usage',
+    2,
+    400,
+    (p) => p.problem,
+    (p) => `run \`hyperllama ${p.command} --help\` to see how it is used`,
   ),
   HL_COMMAND_UNKNOWN: row(
     'usage',

@@ -22,6 +22,8 @@ export interface CommandLimits {
   readonly outputBytesMax?: number;
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** Kills the child; the result is then `missing`, and the caller looks at the signal. */
+  readonly signal?: AbortSignal;
 }
 
 const OUTPUT_BYTES_MAX = 4 * 1024 * 1024;
@@ -37,14 +39,16 @@ export async function runCommand(
       stdio: ['ignore', 'pipe', 'pipe'],
       env: limits.env ?? process.env,
       ...(limits.cwd === undefined ? {} : { cwd: limits.cwd }),
+      ...(limits.signal === undefined ? {} : { signal: limits.signal, killSignal: 'SIGKILL' }),
     });
-    let isLate = false;
     const timer = setTimeout(() => {
-      isLate = true;
       child.kill('SIGKILL');
-      // A grandchild may keep the pipes open for ever: do not wait for `close`.
+      // Neither the exit nor `close` is waited for: a tool that hangs inside a driver does not die
+      // of SIGKILL, and a grandchild may keep the pipes open for ever.
       child.stdout.destroy();
       child.stderr.destroy();
+      child.unref();
+      resolve({ kind: 'timeout' });
     }, limits.deadlineMs);
     const stdout = collect(child.stdout, bytesMax);
     const stderr = collect(child.stderr, bytesMax);
@@ -54,8 +58,7 @@ export async function runCommand(
     });
     child.once('close', (code, signal) => {
       clearTimeout(timer);
-      if (isLate) resolve({ kind: 'timeout' });
-      else if (code === null) resolve({ kind: 'killed', signal: signal ?? 'unknown' });
+      if (code === null) resolve({ kind: 'killed', signal: signal ?? 'unknown' });
       else resolve({ kind: 'exited', code, stdout: stdout(), stderr: stderr() });
     });
   });

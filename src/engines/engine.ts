@@ -28,6 +28,8 @@ export interface Engine {
   readonly requirements: Requirements;
   /** Ways to install it, first match wins. Empty when `isDriven` is false. */
   readonly environments: readonly EnvironmentRecipe[];
+  /** Programs of the same engine that somebody else installed, as an alternative. */
+  readonly programs?: readonly ProgramSupport[];
   readonly features: Readonly<Record<RequestFeature, FeatureSupport>>;
 
   /** Can it serve this model for this workload on this machine? All reasons, not the first. */
@@ -120,6 +122,23 @@ export interface Installation {
   readonly path: string;
   /** What the build can use: `['cpu']`, `['cpu', 'nvidia']`. */
   readonly devices: readonly DeviceKind[];
+}
+
+/** A program found in the configuration or on PATH; becomes the `build` of its installation. */
+export interface ProgramSupport {
+  readonly name: string;
+  /** Arguments that make it print its version, and the devices it can use. */
+  readonly versionArgs: readonly string[];
+  readonly devicesArgs: readonly string[];
+  /** `null` = another program of that name; `refusal` = why this version will not do. */
+  readVersion(
+    version: string,
+    devices: string,
+  ): {
+    readonly version: string;
+    readonly devices: readonly DeviceKind[];
+    readonly refusal: string | null;
+  } | null;
 }
 
 export interface EngineInput {

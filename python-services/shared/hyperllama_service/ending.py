@@ -1,0 +1,88 @@
+"""End a tree of processes: signal, grace, then SIGKILL until none is left."""
+
+from __future__ import annotations
+
+import signal
+
+from .processes import descendants, read_process, send_signal, with_token
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .processes import Process
+
+# Once the engine's own process is gone nobody tells its children to finish, so they get little.
+ORPHAN_GRACE_S = 0.5
+# A process in an uninterruptible wait (a dead network disk) cannot be killed: say so and leave.
+KILL_LIMIT_S = 10.0
+KILL_STEP_S = 0.005
+GRACE_STEP_S = 0.05
+
+
+class Ending:
+    """The end of one tree, driven by `step`. All times are `time.monotonic` seconds."""
+
+    def __init__(self, guard: int, token: str, *, number: int, deadline: float) -> None:
+        self._guard = guard
+        self._token = token
+        self._signal = number
+        self._deadline = deadline
+        self._orphans_told = False
+        self._kill_limit: float | None = None
+        self.survivors: list[Process] = []
+        # A SIGKILL of ours is no crash and no lack of memory.
+        self.has_killed_engine = False
+
+    def begin(self, engine: Process | None) -> None:
+        """Ask the engine's own process to finish; it knows how to end its children."""
+        if engine is not None:
+            send_signal(engine, self._signal)
+
+    def hurry(self, deadline: float) -> None:
+        """Bring the end of the grace forward."""
+        self._deadline = min(self._deadline, deadline)
+
+    def step(self, now: float, engine: int | None) -> float | None:
+        """Do what is due.
+
+        Args:
+            engine: pid of the engine while it lives.
+
+        Returns:
+            Seconds until the next step, `None` when no process is left or none can be ended.
+        """
+        if now < self._deadline:
+            if engine is not None:
+                return min(GRACE_STEP_S, self._deadline - now)
+            left = self._left()
+            if not left:
+                return None
+            if not self._orphans_told:
+                self._orphans_told = True
+                self.hurry(now + ORPHAN_GRACE_S)
+                for process in left:
+                    send_signal(process, self._signal)
+            return KILL_STEP_S
+        return self._kill(now, engine)
+
+    def _kill(self, now: float, engine: int | None) -> float | None:
+        left = self._left()
+        if not left:
+            return None
+        if self._kill_limit is None:
+            self._kill_limit = now + KILL_LIMIT_S
+        if now >= self._kill_limit:
+            self.survivors = left
+            return None
+        for process in left:
+            if send_signal(process, signal.SIGKILL) and process.pid == engine:
+                self.has_killed_engine = True
+        return KILL_STEP_S
+
+    def _left(self) -> list[Process]:
+        """Return who is left of the tree; the slower look by token only when it seems empty."""
+        return descendants(self._guard) or with_token(self._token, but=[self._guard])
+
+
+def engine_process(pid: int | None) -> Process | None:
+    """Return the engine's process, `None` when it is gone."""
+    return None if pid is None else read_process(pid)

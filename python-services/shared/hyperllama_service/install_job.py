@@ -1,0 +1,130 @@
+"""One install under way: its staging folder, its children, its progress, its failures."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from .events import decode, emit
+from .install_failures import classify_failure
+from .install_run import Progress, folder_bytes, run_child
+from .install_tools import NoInstallerError, Tool, child_environment, choose_tool
+
+if TYPE_CHECKING:
+    from .install_run import Caller
+
+ASK_DEADLINE_S = 10.0
+# The words in which pip and uv say that everything has been fetched.
+_FETCHED = re.compile(r"Installing collected|Prepared \d")
+
+
+class InstallError(Exception):
+    """The install ended; `code` is one of the contract's, `because` a sentence."""
+
+    def __init__(self, code: str, because: str) -> None:
+        super().__init__(because)
+        self.code = code
+        self.because = because
+
+
+class Job:
+    """Works in a staging folder that only the holder of the lock touches."""
+
+    def __init__(self, order: dict[str, Any], staging: str, *, caller: Caller, lock: int) -> None:
+        self.order = order
+        self.staging = staging
+        temporary = os.path.join(staging, ".tmp")
+        os.makedirs(temporary, mode=0o700)
+        self.environment = child_environment(temporary)
+        self.is_environment: bool = order["kind"] == "environment"
+        self._caller = caller
+        self._lock = lock
+        self._phase = ""
+        self._cache: str | None = None
+        self._progress = Progress(self._size, order["bytesDownload"])
+
+    def choose_tool(self) -> Tool:
+        """Find what installs.
+
+        Raises:
+            InstallError: there is nothing.
+        """
+        try:
+            tool = choose_tool(self.environment, os.path.join(self.staging, ".pip"))
+        except NoInstallerError as error:
+            raise InstallError("HL_ENGINE_INSTALL_FAILED", str(error)) from error
+        if tool.name == "uv":
+            self._cache = _uv_cache(tool, self.environment)
+        return tool
+
+    def enter(self, phase: str) -> None:
+        """Say that a phase begins; its bytes count from the start."""
+        if phase == self._phase:
+            return
+        self._phase = phase
+        emit({"event": "phase", "name": phase})
+        kind = "bytesDownload" if phase == "download" else "bytesOnDisk"
+        self._progress.restart(self.order[kind])
+
+    def run(self, command: list[str], environment: dict[str, str] | None = None) -> list[str]:
+        """Run a child of this install to its end and return what it printed.
+
+        Raises:
+            InstallError: it failed.
+        """
+        code, lines = run_child(
+            command,
+            self.environment if environment is None else environment,
+            caller=self._caller,
+            progress=self._progress,
+            lock=self._lock,
+            on_line=self._hear,
+        )
+        if code != 0:
+            raise InstallError(*self._failure(code, lines))
+        return lines
+
+    def _hear(self, line: str) -> None:
+        if self._phase == "download" and _FETCHED.match(line):
+            self.enter("install")
+
+    def _size(self) -> int:
+        size = folder_bytes(self.staging)
+        if self._phase != "download" or self._cache is None:
+            return size
+        # uv unpacks into its cache while it downloads, so the bytes seen are unpacked ones.
+        size += folder_bytes(*_uv_downloads(self._cache))
+        return int(size * self.order["bytesDownload"] / max(1, self.order["bytesOnDisk"]))
+
+    def _failure(self, code: int, lines: list[str]) -> tuple[str, str]:
+        for line in reversed(lines):
+            event = decode(line.encode())
+            if event is not None and event.get("event") == "failed":
+                return "HL_ENGINE_INSTALL_FAILED", str(event.get("because"))
+        name, because = classify_failure(lines, is_environment=self.is_environment)
+        return name, because if code > 0 else f"it was ended by signal {-code}: {because}"
+
+
+def _uv_cache(tool: Tool, environment: dict[str, str]) -> str | None:
+    try:
+        done = subprocess.run(
+            [*tool.command, "cache", "dir"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=ASK_DEADLINE_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.decode().strip() or None
+
+
+def _uv_downloads(cache: str) -> list[str]:
+    """Return the folders in which uv keeps what it has not finished fetching."""
+    try:
+        return [entry.path for entry in os.scandir(cache) if entry.name.startswith(".tmp")]
+    except OSError:
+        return []

@@ -1,0 +1,166 @@
+/**
+ * Answers: which settings are in force, and where each comes from: flag > `HYPERLLAMA_*` variable >
+ * project file > user file > default. Files are YAML; a wrong key or value is an error, not ignored.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, join, parse } from 'node:path';
+import { errnoOf, fail } from './errors.ts';
+import { nearestNames } from './suggest.ts';
+
+export interface Config {
+  /** Interpreter for the services; `null` = found by itself. */
+  readonly python: Setting<string | null>;
+  /** Engine used where `--engine` is not given; `null` = decided. */
+  readonly engine: Setting<string | null>;
+  readonly device: Setting<'auto' | 'cpu' | 'gpu'>;
+  /** Own names for models. */
+  readonly aliases: Setting<Readonly<Record<string, string>>>;
+  /** `engines.<id>.<key>`: strings that the engine's own page documents. */
+  readonly engines: Setting<Readonly<Record<string, Readonly<Record<string, string>>>>>;
+}
+
+export interface Setting<T> {
+  readonly value: T;
+  /** `default`, `HYPERLLAMA_PYTHON`, or the path of a file. */
+  readonly origin: string;
+}
+
+export const PROJECT_FILE = 'hyperllama.yaml';
+
+const DEFAULTS: Config = {
+  python: { value: null, origin: 'default' },
+  engine: { value: null, origin: 'default' },
+  device: { value: 'auto', origin: 'default' },
+  aliases: { value: {}, origin: 'default' },
+  engines: { value: {}, origin: 'default' },
+};
+
+/** Settings that a variable can give. */
+const VARIABLES = {
+  python: 'HYPERLLAMA_PYTHON',
+  engine: 'HYPERLLAMA_ENGINE',
+  device: 'HYPERLLAMA_DEVICE',
+} as const;
+
+/** A configuration is written by hand; more than this is another file. */
+const FILE_BYTES_MAX = 1024 * 1024;
+
+/** @throws HL_CONFIG_INVALID naming the file and the key. */
+export async function loadConfig(options: {
+  readonly configFolder: string;
+  readonly workingFolder: string;
+  readonly env: NodeJS.ProcessEnv;
+}): Promise<Config> {
+  let config = DEFAULTS;
+  const user = join(options.configFolder, 'config.yaml');
+  for (const file of [user, ...(await projectFile(options.workingFolder))]) {
+    const text = await readConfigFile(file);
+    if (text !== null) config = merge(config, await parseConfig(text, file), file);
+  }
+  for (const [key, variable] of Object.entries(VARIABLES)) {
+    const value = options.env[variable];
+    if (value === undefined || value === '') continue;
+    config = merge(config, await validate({ [key]: value }, variable), variable);
+  }
+  return config;
+}
+
+type ConfigValues = { [K in keyof Config]?: Config[K]['value'] | undefined };
+
+/** Scalars are replaced, tables are merged key by key. */
+function merge(config: Config, values: ConfigValues, origin: string): Config {
+  const setting = <K extends keyof Config>(key: K): Config[K] =>
+    values[key] === undefined ? config[key] : ({ value: values[key], origin } as Config[K]);
+  return {
+    python: setting('python'),
+    engine: setting('engine'),
+    device: setting('device'),
+    aliases:
+      values.aliases === undefined
+        ? config.aliases
+        : { value: { ...config.aliases.value, ...values.aliases }, origin },
+    engines:
+      values.engines === undefined
+        ? config.engines
+        : { value: mergeEngines(config.engines.value, values.engines), origin },
+  };
+}
+
+function mergeEngines(
+  below: Config['engines']['value'],
+  above: Config['engines']['value'],
+): Config['engines']['value'] {
+  const merged: Record<string, Readonly<Record<string, string>>> = { ...below };
+  for (const [id, values] of Object.entries(above)) merged[id] = { ...merged[id], ...values };
+  return merged;
+}
+
+async function parseConfig(text: string, file: string): Promise<ConfigValues> {
+  const { parse: parseYaml } = await import('yaml');
+  let value: unknown;
+  try {
+    value = parseYaml(text, { maxAliasCount: 50 });
+  } catch (error) {
+    const problem = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    return fail('HL_CONFIG_INVALID', { file, problem }, { cause: error });
+  }
+  return await validate(value ?? {}, file);
+}
+
+async function validate(value: unknown, file: string): Promise<ConfigValues> {
+  const { z } = await import('zod');
+  const schema = z.strictObject({
+    python: z.string().min(1).optional(),
+    engine: z.string().min(1).optional(),
+    device: z.enum(['auto', 'cpu', 'gpu']).optional(),
+    aliases: z.record(z.string(), z.string().min(1)).optional(),
+    engines: z.record(z.string(), z.record(z.string(), z.string())).optional(),
+  });
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const at = issue === undefined || issue.path.length === 0 ? '' : `\`${issue.path.join('.')}\`: `;
+  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+  const near =
+    unknown === undefined
+      ? []
+      : nearestNames(unknown, Object.keys(DEFAULTS), { count: 1, isAnyDistance: false });
+  const meant = near[0] === undefined ? '' : `; did you mean \`${near[0]}\`?`;
+  return fail('HL_CONFIG_INVALID', {
+    file,
+    problem: `${at}${issue?.message ?? 'not a configuration'}${meant}`,
+  });
+}
+
+async function readConfigFile(file: string): Promise<string | null> {
+  try {
+    const text = await readFile(file, 'utf8');
+    if (text.length > FILE_BYTES_MAX) {
+      return fail('HL_CONFIG_INVALID', { file, problem: `is larger than ${FILE_BYTES_MAX} bytes` });
+    }
+    return text;
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    if (code === null) throw error;
+    return fail(
+      'HL_CONFIG_INVALID',
+      { file, problem: `cannot be read (${code})` },
+      { cause: error },
+    );
+  }
+}
+
+/** The nearest `hyperllama.yaml` from the working folder upwards, if any. */
+async function projectFile(from: string): Promise<readonly string[]> {
+  const { access } = await import('node:fs/promises');
+  for (let folder = from; ; folder = dirname(folder)) {
+    const file = join(folder, PROJECT_FILE);
+    try {
+      await access(file);
+      return [file];
+    } catch {
+      if (folder === parse(folder).root) return [];
+    }
+  }
+}

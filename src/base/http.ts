@@ -1,0 +1,176 @@
+/**
+ * Answers: how bytes travel to an engine's server and back: one request a connection, over a unix
+ * socket or loopback TCP, each chunk stamped as it leaves the socket. Knows nothing of tokens.
+ */
+import { Client, type Dispatcher } from 'undici';
+
+export type Address =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+export function formatAddress(address: Address): string {
+  return address.kind === 'unix'
+    ? `unix:${address.path}`
+    : `http://${address.host}:${address.port}`;
+}
+
+export interface StreamRequest {
+  readonly path: string;
+  /** Serialised before the clock starts. */
+  readonly body: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal | null;
+  /** Longest wait for the first byte: a long prefill is silent. */
+  readonly firstByteDeadlineMs: number;
+  /** Longest silence between two chunks. */
+  readonly silenceDeadlineMs: number;
+  /** `atMs` is the monotonic clock (`performance.now()`) when the chunk left the socket. */
+  readonly onChunk: (chunk: Buffer, atMs: number) => void;
+}
+
+export interface StreamEnd {
+  readonly status: number;
+  /** When the request was handed to the socket. */
+  readonly sentAtMs: number;
+  /** `null` when no byte of a body came. */
+  readonly firstByteAtMs: number | null;
+  readonly endedAtMs: number;
+  /** Body of an answer that is not 2xx, at most 64 KiB; `null` for a stream. */
+  readonly errorText: string | null;
+}
+
+/** Why a stream broke, in words that the caller turns into its own error. */
+export class StreamBroken extends Error {
+  readonly why: 'refused' | 'reset' | 'first-byte' | 'silence' | 'cancelled';
+  readonly silenceMs: number;
+
+  constructor(why: StreamBroken['why'], message: string, silenceMs = 0, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause });
+    this.name = 'StreamBroken';
+    this.why = why;
+    this.silenceMs = silenceMs;
+  }
+}
+
+/** How often silence is looked at; no timer is touched in the token path. */
+const WATCH_INTERVAL_MS = 250;
+const ERROR_BYTES_MAX = 64 * 1024;
+/** Loopback answers in microseconds; a listener with a full backlog may take longer. */
+const CONNECT_DEADLINE_MS = 10_000;
+
+/**
+ * Sends `body` as JSON and hands over what comes back.
+ * @throws StreamBroken
+ */
+export async function postStream(address: Address, request: StreamRequest): Promise<StreamEnd> {
+  const client = openClient(address);
+  const body = JSON.stringify(request.body);
+  try {
+    return await new Promise<StreamEnd>((resolve, reject) => {
+      let status = 0;
+      let firstByteAtMs: number | null = null;
+      let lastAtMs = performance.now();
+      const sentAtMs = lastAtMs;
+      const errorChunks: Buffer[] = [];
+      let errorBytes = 0;
+      let controller: Dispatcher.DispatchController | null = null;
+      const stop = (broken: StreamBroken): void => {
+        clearInterval(watch);
+        request.signal?.removeEventListener('abort', onAbort);
+        controller?.abort(broken);
+        reject(broken);
+      };
+      const onAbort = (): void => stop(new StreamBroken('cancelled', 'cancelled'));
+      const watch = setInterval(() => {
+        const silenceMs = performance.now() - lastAtMs;
+        const limit =
+          firstByteAtMs === null ? request.firstByteDeadlineMs : request.silenceDeadlineMs;
+        if (silenceMs <= limit) return;
+        const why = firstByteAtMs === null ? 'first-byte' : 'silence';
+        stop(new StreamBroken(why, `no byte for ${Math.round(silenceMs)} ms`, silenceMs));
+      }, WATCH_INTERVAL_MS);
+      if (request.signal?.aborted === true) return onAbort();
+      request.signal?.addEventListener('abort', onAbort, { once: true });
+      client.dispatch(
+        {
+          method: 'POST',
+          path: request.path,
+          headers: { 'content-type': 'application/json', ...request.headers },
+          body,
+          reset: true,
+        },
+        {
+          onRequestStart: (next) => {
+            controller = next;
+          },
+          onResponseStart: (_controller, statusCode) => {
+            status = statusCode;
+          },
+          onResponseData: (_controller, chunk) => {
+            const atMs = performance.now();
+            firstByteAtMs ??= atMs;
+            lastAtMs = atMs;
+            if (status >= 200 && status < 300) {
+              request.onChunk(chunk, atMs);
+            } else if (errorBytes < ERROR_BYTES_MAX) {
+              errorChunks.push(chunk);
+              errorBytes += chunk.length;
+            }
+          },
+          onResponseEnd: () => {
+            clearInterval(watch);
+            request.signal?.removeEventListener('abort', onAbort);
+            const isError = status < 200 || status >= 300;
+            const errorText = isError ? Buffer.concat(errorChunks).toString('utf8') : null;
+            resolve({ status, sentAtMs, firstByteAtMs, endedAtMs: performance.now(), errorText });
+          },
+          onResponseError: (_controller, error) => {
+            stop(error instanceof StreamBroken ? error : toStreamBroken(error));
+          },
+        },
+      );
+    });
+  } finally {
+    await client.destroy();
+  }
+}
+
+/** Status and text of a small page, or `null` when nobody answered in time. */
+export async function getText(
+  address: Address,
+  path: string,
+  limits: { readonly deadlineMs: number; readonly signal: AbortSignal | null },
+): Promise<{ readonly status: number; readonly text: string } | null> {
+  const client = openClient(address);
+  const deadline = AbortSignal.timeout(limits.deadlineMs);
+  const signal = limits.signal === null ? deadline : AbortSignal.any([limits.signal, deadline]);
+  try {
+    const response = await client.request({ method: 'GET', path, reset: true, signal });
+    return { status: response.statusCode, text: await response.body.text() };
+  } catch {
+    return null;
+  } finally {
+    await client.destroy();
+  }
+}
+
+function openClient(address: Address): Client {
+  // undici's own time-outs end long prefills after 300 s: ours are explicit instead.
+  const limits = { headersTimeout: 0, bodyTimeout: 0, pipelining: 1 };
+  return address.kind === 'unix'
+    ? new Client('http://localhost', {
+        ...limits,
+        connect: { socketPath: address.path, timeout: CONNECT_DEADLINE_MS },
+      })
+    : new Client(`http://${address.host}:${address.port}`, {
+        ...limits,
+        connect: { timeout: CONNECT_DEADLINE_MS },
+      });
+}
+
+function toStreamBroken(error: Error): StreamBroken {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const isRefused =
+    code === 'ECONNREFUSED' || code === 'ENOENT' || code === 'UND_ERR_CONNECT_TIMEOUT';
+  return new StreamBroken(isRefused ? 'refused' : 'reset', error.message, 0, error);
+}

@@ -1,0 +1,66 @@
+/**
+ * Answers: how small facts survive a kill at any moment: temporary file, fsync, rename. A reader
+ * sees the old value or the new one, never half of either.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errnoOf } from './errors.ts';
+
+/** Writes `value` as JSON, 0600. Resolved means that it survives a crash of the machine. */
+export async function writeState(path: string, value: unknown): Promise<void> {
+  const folder = dirname(path);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    const file = await open(temporary, 'wx', 0o600);
+    try {
+      await file.writeFile(`${JSON.stringify(value)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncFolder(folder);
+}
+
+/** The value, or `null` when there is none or it is not JSON (a file of somebody else's making). */
+export async function readState(path: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+/** A cache may be lost or unwritable: then the next run finds it out again. */
+export async function writeCache(path: string, value: unknown): Promise<void> {
+  try {
+    await writeState(path, value);
+  } catch {
+    // Nothing is lost but time.
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } catch {
+    // Some file systems cannot sync a folder; the rename is atomic all the same.
+  } finally {
+    await handle.close();
+  }
+}

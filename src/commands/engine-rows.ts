@@ -1,0 +1,40 @@
+/** Answers: per engine, installed or not, usable on this machine or why not. For info and engines. */
+import { machineReasons } from '../engines/shared/usable.ts';
+import type { Engine, Installation, Reason } from '../engines/engine.ts';
+import type { Machine } from '../hardware/machine.ts';
+
+export interface EngineRow {
+  readonly id: string;
+  readonly name: string;
+  readonly installed: boolean;
+  /** Of what is installed; `null` when nothing is. */
+  readonly version: string | null;
+  /** The release this version of HyperLlama installs. */
+  readonly newest: string;
+  /** Can run on this machine once installed. */
+  readonly usable: boolean;
+  /** `false`: known, but this version of HyperLlama cannot start it. */
+  readonly isDriven: boolean;
+  /** Why it is not usable; empty when it is. */
+  readonly reasons: readonly Reason[];
+}
+
+export function engineRows(
+  engines: readonly Engine[],
+  facts: { machine: Machine; installations: ReadonlyMap<string, Installation> },
+): readonly EngineRow[] {
+  return engines.map((engine) => {
+    const installation = facts.installations.get(engine.id) ?? null;
+    const reasons = machineReasons(engine, facts.machine);
+    return {
+      id: engine.id,
+      name: engine.name,
+      installed: installation !== null,
+      version: installation?.version ?? null,
+      newest: engine.versionPinned,
+      usable: reasons.length === 0,
+      isDriven: engine.isDriven,
+      reasons,
+    };
+  });
+}

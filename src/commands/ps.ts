@@ -1,0 +1,59 @@
+/** `hyperllama ps`: the sessions that run, after the dead ones have been cleared away. */
+import type { Command } from 'commander';
+import { formatBytes, formatDuration } from '../base/units.ts';
+import { formatAddress } from '../base/http.ts';
+import { runningSessions } from '../launch/fleet.ts';
+import { createCommand, createContext, type CommonOptions } from './shared.ts';
+
+export default function command(): Command {
+  return createCommand('ps', 'what runs').action(async (options: CommonOptions) => {
+    const context = await createContext(options);
+    const { output } = context;
+    const { sessions, reaped } = await runningSessions(context);
+    if (output.isJson) {
+      output.json({
+        schema: 'hyperllama.ps/1',
+        sessions: sessions.map(({ entry, live }) => ({
+          key: entry.key,
+          engine: entry.about.engine,
+          version: entry.about.version,
+          model: entry.about.model,
+          device: entry.about.device,
+          state: live?.state ?? entry.state,
+          enginePid: live?.enginePid ?? entry.engine?.pid ?? null,
+          guardPid: entry.guard.pid,
+          address: formatAddress(entry.address),
+          contextTokens: entry.about.contextTokens,
+          slots: entry.about.slots,
+          memoryBytes: entry.about.memoryBytes,
+          startMs: entry.startMs,
+          leases: live?.leases ?? null,
+          keepAliveMs: live?.keepAliveMs ?? null,
+          startedAt: entry.startedAt,
+          logFile: entry.logFile,
+        })),
+        reaped,
+      });
+      return;
+    }
+    if (reaped.sessions > 0) {
+      output.note(` cleared ${reaped.sessions} dead sessions with ${reaped.processes} processes`);
+    }
+    if (sessions.length === 0) {
+      output.text('nothing is running\n');
+      return;
+    }
+    const rows = sessions.map(({ entry, live }) => [
+      entry.key,
+      `${entry.about.engineName} ${entry.about.version}`,
+      entry.about.model,
+      live?.state ?? entry.state,
+      entry.about.device,
+      formatBytes(entry.about.memoryBytes),
+      formatDuration(Date.now() - Date.parse(entry.startedAt)),
+    ]);
+    output.text(
+      await output.table(['SESSION', 'ENGINE', 'MODEL', 'STATE', 'DEVICE', 'MEMORY', 'AGE'], rows),
+    );
+  });
+}

@@ -1,0 +1,178 @@
+/**
+ * Answers: what all commands have in common: the options each of them takes, how values are read,
+ * and the context they run in.
+ */
+import { Command, CommanderError } from 'commander';
+import { loadConfig } from '../base/config.ts';
+import type { Context } from '../base/context.ts';
+import { fail, HyperLlamaError } from '../base/errors.ts';
+import { createLog } from '../base/log.ts';
+import { createOutput } from '../base/output.ts';
+import { resolvePaths } from '../base/paths.ts';
+import { findPython, type Python } from '../base/python.ts';
+import { WORKLOAD_NAMES, type Workload, type WorkloadName } from '../workloads/workload.ts';
+import { makeWorkload } from '../workloads/presets.ts';
+
+export interface CommonOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly python?: string;
+  readonly yes?: boolean;
+}
+
+/** A command with the options every command has; its own come after. */
+export function createCommand(name: string, summary: string): Command {
+  return new Command(name)
+    .description(summary)
+    .option('--json', 'print one JSON object with a schema version')
+    .option('--quiet', 'print the answer only')
+    .option('--verbose', 'say on stderr what is done and why')
+    .helpOption('-h, --help', 'show this help')
+    .showSuggestionAfterError(true)
+    .configureOutput({ writeErr: () => undefined })
+    .exitOverride();
+}
+
+/** Commander's complaints in our words; its help and version requests end quietly. */
+export function toUsageError(error: unknown, command: string): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  if (error.exitCode === 0) return null;
+  const problem = error.message
+    .replace(/^error: /, '')
+    .replace(/\s*\n\s*/g, ' ')
+    .replaceAll("'", '`');
+  return new HyperLlamaError('HL_USAGE', { problem, command });
+}
+
+export async function createContext(options: CommonOptions): Promise<Context> {
+  const env = process.env;
+  const paths = resolvePaths(env);
+  const output = createOutput(
+    {
+      isJson: options.json === true,
+      isQuiet: options.quiet === true,
+      isVerbose: options.verbose === true,
+    },
+    env,
+  );
+  const config = await loadConfig({
+    configFolder: paths.config,
+    workingFolder: process.cwd(),
+    env,
+  });
+  let python: Promise<Python> | null = null;
+  const asked = options.python ?? config.python.value;
+  return {
+    paths,
+    config,
+    env,
+    output,
+    log: createLog({ isVerbose: output.isVerbose, write: (line) => process.stderr.write(line) }),
+    signal: interruptSignal(),
+    python: () => (python ??= findPython({ asked, cacheFolder: paths.cache, env })),
+    consent: async (question) => options.yes === true || (await askOnTerminal(question)),
+  };
+}
+
+/**
+ * Aborted by the first Ctrl-C (or SIGTERM, SIGHUP), so that partial results are shown and engines
+ * end; the second Ctrl-C quits at once, and the guards end the engines.
+ */
+function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  const interrupt = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    controller.abort(new HyperLlamaError('HL_CANCELLED', { phase: 'start' }));
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  return controller.signal;
+}
+
+async function askOnTerminal(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  const { createInterface } = await import('node:readline/promises');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await terminal.question(`${question} [y/N] `);
+  terminal.close();
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+/** A reader for `--option N` with bounds, for commander. */
+export function integer(option: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isSafeInteger(value) && value >= min && value <= max && text.trim() !== '')
+      return value;
+    const expected = `a whole number from ${min} to ${max}`;
+    return fail('HL_OPTION_INVALID', { option, value: text, expected });
+  };
+}
+
+export function decimal(option: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isFinite(value) && value >= min && value <= max && text.trim() !== '') return value;
+    return fail('HL_OPTION_INVALID', {
+      option,
+      value: text,
+      expected: `a number from ${min} to ${max}`,
+    });
+  };
+}
+
+/** `90`, `90s`, `15m`, `2h` in ms. */
+export function duration(option: string): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
+    const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'];
+    const value = Number(match?.[1]) * (unitMs ?? Number.NaN);
+    if (Number.isFinite(value) && value > 0) return value;
+    const expected = 'a duration such as `90s`, `15m` or `2h`';
+    return fail('HL_OPTION_INVALID', { option, value: text, expected });
+  };
+}
+
+export interface WorkloadOptions {
+  readonly for?: string;
+  readonly concurrency?: number;
+  readonly context?: number;
+  readonly device?: string;
+}
+
+/** Options that say what is wanted of a model, the same for every command that decides. */
+export function addWorkloadOptions(command: Command): Command {
+  return command
+    .option('--for <workload>', `what it is for: ${WORKLOAD_NAMES.join(', ')}`)
+    .option('--context <tokens>', 'context a request may use', integer('--context', 16, 10_000_000))
+    .option('--device <device>', 'auto, cpu or gpu');
+}
+
+export function workloadFrom(
+  options: WorkloadOptions,
+  context: Context,
+  name: string | undefined = options.for,
+): Workload {
+  const preset = name ?? 'chat';
+  if (!isWorkloadName(preset)) {
+    const expected = `one of ${WORKLOAD_NAMES.join(', ')}`;
+    return fail('HL_OPTION_INVALID', { option: '--for', value: preset, expected });
+  }
+  const device = options.device ?? context.config.device.value;
+  if (device !== 'auto' && device !== 'cpu' && device !== 'gpu') {
+    return fail('HL_OPTION_INVALID', {
+      option: '--device',
+      value: device,
+      expected: 'auto, cpu or gpu',
+    });
+  }
+  return makeWorkload(preset, {
+    device,
+    ...(options.context === undefined ? {} : { contextTokens: options.context }),
+    ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+  });
+}
+
+function isWorkloadName(name: string): name is WorkloadName {
+  return (WORKLOAD_NAMES as readonly string[]).includes(name);
+}

@@ -1,0 +1,58 @@
+/** `hyperllama stop`: ends sessions by key, model or engine; all of them with `--all`. */
+import type { Command } from 'commander';
+import { fail } from '../base/errors.ts';
+import { runningSessions, stopSession, type RunningSession } from '../launch/fleet.ts';
+import { createCommand, createContext, type CommonOptions } from './shared.ts';
+
+interface Options extends CommonOptions {
+  readonly all?: boolean;
+}
+
+export default function command(): Command {
+  return createCommand('stop', 'end what runs')
+    .argument('[session...]', 'session key, model or engine id, as `ps` shows them')
+    .option('--all', 'end every session')
+    .action(async (names: readonly string[], options: Options) => {
+      const context = await createContext(options);
+      const { output } = context;
+      if (names.length === 0 && options.all !== true) {
+        fail('HL_USAGE', { problem: '`stop` needs a session, or `--all`', command: 'stop' });
+      }
+      const { sessions } = await runningSessions(context);
+      const chosen = options.all === true ? sessions : chooseSessions(names, sessions);
+      const stopped = await Promise.all(
+        chosen.map(async ({ entry }) => ({
+          key: entry.key,
+          engine: entry.about.engine,
+          model: entry.about.model,
+          isStopped: await stopSession(entry),
+        })),
+      );
+      if (stopped.some(({ isStopped }) => !isStopped)) process.exitCode = 1;
+      if (output.isJson) return output.json({ schema: 'hyperllama.stop/1', sessions: stopped });
+      if (stopped.length === 0) output.text('nothing is running\n');
+      for (const { key, engine, model, isStopped } of stopped) {
+        output.text(
+          `${isStopped ? 'stopped' : 'did not end in time:'} ${key} (${engine}, ${model})\n`,
+        );
+      }
+    });
+}
+
+function chooseSessions(
+  names: readonly string[],
+  sessions: readonly RunningSession[],
+): readonly RunningSession[] {
+  const chosen = new Set<RunningSession>();
+  for (const name of names) {
+    const matches = sessions.filter(({ entry }) =>
+      [entry.key, entry.about.model, entry.about.engine].includes(name),
+    );
+    if (matches.length === 0) {
+      const running = sessions.map(({ entry }) => entry.key);
+      return fail('HL_SESSION_NOT_FOUND', { session: name, running });
+    }
+    for (const match of matches) chosen.add(match);
+  }
+  return [...chosen];
+}

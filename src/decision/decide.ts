@@ -1,0 +1,285 @@
+/**
+ * Answers: which engine, and why? Every engine's `check`, then the tree over those that can. Ties
+ * go to what runs already, then to what is installed.
+ */
+import { fail } from '../base/errors.ts';
+import { nearestNames } from '../base/suggest.ts';
+import type { Engine, EngineInput, Installation, Reason, VerdictOk } from '../engines/engine.ts';
+import { artifactName } from '../engines/shared/artifacts.ts';
+import { describeTarget } from '../engines/shared/devices.ts';
+import type { Machine } from '../hardware/machine.ts';
+import type { ModelInfo } from '../models/model.ts';
+import type { Workload } from '../workloads/workload.ts';
+import { situationOf, type Candidate, type Situation } from './situation.ts';
+import { LAST, treeRow, type Preference, type TreeRow } from './tree.ts';
+
+export interface DecideInput {
+  readonly machine: Machine;
+  readonly model: ModelInfo;
+  readonly workload: Workload;
+  readonly engines: readonly Engine[];
+  /** By engine id. */
+  readonly installations: ReadonlyMap<string, Installation>;
+  /** Ids of engines that serve this model just now. */
+  readonly running?: readonly string[];
+  /** The engine asked for: the others are not judged. */
+  readonly engineId?: string;
+}
+
+export interface Rejected {
+  readonly engine: Engine;
+  readonly reasons: readonly Reason[];
+  /** It could serve this too. */
+  readonly isEligible: boolean;
+}
+
+export interface Decision {
+  readonly engine: Engine;
+  readonly verdict: VerdictOk;
+  /** The first one is the tree's, short enough for one line. */
+  readonly because: readonly Reason[];
+  /** Eligible ones first. */
+  readonly rejected: readonly Rejected[];
+  readonly basis: 'tree' | 'measured';
+  /** Row of the tree, `5a`; `asked` when the engine was named by the user. */
+  readonly row: string;
+}
+
+/**
+ * Among all engines, whether this version can start them or not.
+ * @throws HL_NO_ENGINE_FITS with every refusal; HL_ENGINE_UNKNOWN for a name nobody has.
+ */
+export function decide(input: DecideInput): Decision {
+  const judged = judge(input);
+  return choose(input, judged, judged.candidates);
+}
+
+/**
+ * Among the engines this version can start; a better one that it cannot is named in `because`.
+ * @throws HL_NO_ENGINE_FITS, also when only engines that cannot be started would fit;
+ * HL_ENGINE_NOT_DRIVEN when such an engine was asked for; HL_ENGINE_UNKNOWN.
+ */
+export function decideDriven(input: DecideInput): Decision {
+  const judged = judge(input);
+  const driven = judged.candidates.filter(({ engine }) => engine.isDriven);
+  if (input.engineId !== undefined) {
+    const asked = judged.candidates.find(({ engine }) => engine.id === input.engineId);
+    if (asked !== undefined && !asked.engine.isDriven) {
+      const { engineId: _, ...open } = input;
+      fail('HL_ENGINE_NOT_DRIVEN', {
+        engine: asked.engine.name,
+        alternative: drivenNames(open),
+      });
+    }
+  }
+  const undriven = judged.candidates.filter(({ engine }) => !engine.isDriven);
+  const refused = [...judged.refused, ...undriven.map(notDriven)];
+  const decision = choose(input, { ...judged, refused }, driven);
+  const overall = choose(input, judged, judged.candidates);
+  if (overall.engine.id === decision.engine.id) return decision;
+  const better: Reason = {
+    code: 'better-not-driven',
+    because: `${overall.engine.name} would be first here, but this version cannot start it`,
+    hint: null,
+  };
+  return { ...decision, because: [...decision.because, better] };
+}
+
+function drivenNames(input: DecideInput): string | null {
+  const names = judge(input)
+    .candidates.filter(({ engine }) => engine.isDriven)
+    .map(({ engine }) => engine.name);
+  return names.length === 0 ? null : names.join(' or ');
+}
+
+interface Judged {
+  readonly candidates: readonly Candidate[];
+  readonly refused: readonly Rejected[];
+}
+
+function judge(input: DecideInput): Judged {
+  const candidates: Candidate[] = [];
+  const refused: Rejected[] = [];
+  for (const engine of enginesAsked(input)) {
+    const verdict = engine.check(engineInput(input, engine));
+    if (verdict.isOk) candidates.push({ engine, verdict });
+    else refused.push({ engine, reasons: verdict.reasons, isEligible: false });
+  }
+  return { candidates, refused };
+}
+
+/** What one engine's `check` and `plan` are given. */
+export function engineInput(
+  input: Pick<DecideInput, 'machine' | 'model' | 'workload' | 'installations'>,
+  engine: Engine,
+): EngineInput {
+  const { machine, model, workload } = input;
+  return { machine, model, workload, installation: input.installations.get(engine.id) ?? null };
+}
+
+function enginesAsked({ engines, engineId }: DecideInput): readonly Engine[] {
+  if (engineId === undefined) return engines;
+  const engine = engines.find(({ id }) => id === engineId);
+  if (engine !== undefined) return [engine];
+  const known = engines.map(({ id }) => id);
+  const nearest = nearestNames(engineId, known, { count: 2, isAnyDistance: false });
+  return fail('HL_ENGINE_UNKNOWN', { engine: engineId, known, nearest });
+}
+
+function choose(input: DecideInput, judged: Judged, candidates: readonly Candidate[]): Decision {
+  if (candidates.length === 0) {
+    fail('HL_NO_ENGINE_FITS', {
+      model: input.model.name,
+      refusals: judged.refused.map(({ engine, reasons }) => ({
+        engine: engine.name,
+        reasons: reasons.map(({ because, hint }) => ({ because, hint })),
+      })),
+    });
+  }
+  const situation = situationOf(input, candidates);
+  const row = treeRow(situation);
+  const ranked = rank(row, candidates, input);
+  const [winner, ...others] = ranked;
+  // `rank` keeps every candidate, and there is one.
+  if (winner === undefined) throw new Error('no candidate was ranked');
+  const isAsked = input.engineId !== undefined;
+  return {
+    engine: winner.engine,
+    verdict: winner.verdict,
+    because: isAsked
+      ? [askedReason(winner), ...factReasons(situation, winner)]
+      : [
+          rowReason(row, situation, winner),
+          ...factReasons(situation, winner),
+          ...candidateReasons(row, others),
+        ],
+    rejected: [...others.map((other) => passedOver(row, winner, other)), ...judged.refused],
+    basis: 'tree',
+    row: isAsked ? 'asked' : row.id,
+  };
+}
+
+/** All candidates: by the row's preferences, then by the general ones, each kind by strength. */
+function rank(
+  row: TreeRow,
+  candidates: readonly Candidate[],
+  input: DecideInput,
+): readonly Candidate[] {
+  const order: Candidate[] = [];
+  for (const preference of [...row.prefers, ...LAST]) {
+    const next = candidates
+      .filter((candidate) => !order.includes(candidate) && has(candidate, preference))
+      .sort(
+        (a, b) =>
+          strength(a, preference) - strength(b, preference) ||
+          readiness(a, input) - readiness(b, input),
+      );
+    order.push(...next);
+  }
+  return [...order, ...candidates.filter((candidate) => !order.includes(candidate))];
+}
+
+function has(candidate: Candidate, { trait, only }: Preference): boolean {
+  return candidate.engine.traits.includes(trait) && (only === undefined || only(candidate));
+}
+
+/** An engine lists its traits strongest first. */
+function strength({ engine }: Candidate, { trait }: Preference): number {
+  return engine.traits.indexOf(trait);
+}
+
+function readiness({ engine }: Candidate, input: DecideInput): number {
+  if (input.running?.includes(engine.id) === true) return 0;
+  if (input.installations.has(engine.id)) return 1;
+  return engine.isDriven ? 2 : 3;
+}
+
+function rowReason(row: TreeRow, situation: Situation, winner: Candidate): Reason {
+  const preferred = row.prefers.find((preference) => has(winner, preference));
+  const why =
+    preferred === undefined
+      ? `${row.title}; the engines preferred there cannot serve this`
+      : row.title;
+  return {
+    code: `row-${row.id}`,
+    because: `${why} (${usersText(situation.users)})`,
+    hint: null,
+  };
+}
+
+function askedReason({ engine }: Candidate): Reason {
+  return { code: 'asked', because: `${engine.name} was asked for`, hint: null };
+}
+
+function factReasons(s: Situation, { verdict }: Candidate): readonly Reason[] {
+  const where =
+    verdict.device === 'cpu'
+      ? cpuText(s.machine)
+      : describeTarget({
+          device: verdict.device,
+          cards: s.machine.accelerators.filter(
+            (card) => card.vendor === verdict.device && verdict.accelerators.includes(card.index),
+          ),
+        });
+  const place = verdict.artifact.path === null ? 'not on this machine yet' : 'on this machine';
+  const facts: Reason[] = [
+    { code: 'machine', because: where, hint: null },
+    { code: 'format', because: `${artifactName(verdict.artifact)} ${place}`, hint: null },
+    { code: 'workload', because: workloadText(s), hint: null },
+  ];
+  return [...facts, ...verdict.notes];
+}
+
+function workloadText({ workload, roofline, users }: Situation): string {
+  const share = workload.sharedPrefixShare;
+  const parts = [
+    usersText(users),
+    `${workload.promptTokens} prompt and ${workload.outputTokens} answer tokens`,
+  ];
+  if (share > 0) parts.push(`shared prefix ${share}`);
+  if (roofline !== null) {
+    const percent = Math.round(roofline.prefillShare * 100);
+    parts.push(`${roofline.isPrefillBound ? 'prefill' : 'decode'}-bound (${percent} % prefill)`);
+  }
+  return parts.join(', ');
+}
+
+function usersText(users: number): string {
+  return users === 1 ? 'one user' : `${users} users`;
+}
+
+function cpuText({ cpu }: Machine): string {
+  const best = ['amx-bf16', 'avx512bf16', 'avx512f', 'avx2', 'sve2', 'i8mm', 'neon'] as const;
+  const isa = best.find((name) => cpu.isa.includes(name));
+  return [`CPU ${cpu.model ?? ''}`.trim(), isa].filter((part) => part !== undefined).join(', ');
+}
+
+function candidateReasons(row: TreeRow, others: readonly Candidate[]): readonly Reason[] {
+  return others
+    .filter(({ engine }) =>
+      row.candidates?.some((trait) => engine.traits.slice(0, 2).includes(trait)),
+    )
+    .map(({ engine }) => ({
+      code: 'candidate',
+      because: `${engine.name} is worth measuring here`,
+      hint: 'run `hyperllama bench` with both engines',
+    }));
+}
+
+function passedOver(row: TreeRow, winner: Candidate, { engine }: Candidate): Rejected {
+  const reason: Reason = {
+    code: 'not-preferred',
+    because: `could serve it too; ${winner.engine.name} is preferred for: ${row.title}`,
+    hint: `use \`--engine ${engine.id}\` to override`,
+  };
+  return { engine, reasons: [reason], isEligible: true };
+}
+
+function notDriven({ engine }: Candidate): Rejected {
+  const reason: Reason = {
+    code: 'not-driven',
+    because: 'could serve it, but this version cannot start it yet',
+    hint: null,
+  };
+  return { engine, reasons: [reason], isEligible: false };
+}

@@ -1,0 +1,78 @@
+/**
+ * ExLlamaV2: EXL2 weights only. TabbyAPI dropped it in July 2026; the last commit with it is used.
+ */
+import { ENGINE_SPEC } from './engine.ts';
+import type { Engine, EngineMetrics, FormatSupport, Requirements, Trait } from './engine.ts';
+import { chatRequest } from './shared/chat.ts';
+import { checkEngine, type CheckRules } from './shared/check.ts';
+import { features } from './shared/features.ts';
+import { readByRules } from './shared/log-rules.ts';
+import { makePlan } from './shared/plan.ts';
+import { TABBY_FIT, TABBY_LOG, tabbyArguments } from './shared/tabby-api.ts';
+
+const VERSION_PINNED = '0.3.2';
+
+const TRAITS: readonly Trait[] = ['exl-weights', 'structured-output', 'logprobs', 'multi-gpu'];
+
+const FORMATS: readonly FormatSupport[] = [{ format: 'exl2', devices: ['nvidia'] }];
+
+const REQUIREMENTS: Requirements = {
+  platforms: ['linux'],
+  architectures: ['x64'],
+  devices: ['nvidia'],
+  computeCapabilityMin: '8.0',
+  nvidiaDriverMin: '550.54',
+  glibcMin: '2.35',
+  pythonMin: '3.10',
+};
+
+const FEATURES = features({});
+
+const RULES: CheckRules = {
+  traits: TRAITS,
+  formats: FORMATS,
+  requirements: REQUIREMENTS,
+  fit: () => TABBY_FIT,
+};
+
+/** Its server has no metrics page. */
+const NO_METRICS: EngineMetrics = {
+  requestsRunning: null,
+  requestsWaiting: null,
+  kvCacheUse: null,
+  prefixCacheHitRatio: null,
+  promptTokensTotal: null,
+  outputTokensTotal: null,
+};
+
+const engine: Engine = {
+  spec: ENGINE_SPEC,
+  id: 'exllamav2',
+  name: 'ExLlamaV2',
+  homepage: 'https://github.com/turboderp-org/exllamav2',
+  license: 'MIT AND AGPL-3.0-only',
+  isDriven: false,
+  versionPinned: VERSION_PINNED,
+  traits: TRAITS,
+  formats: FORMATS,
+  requirements: REQUIREMENTS,
+  environments: [],
+  features: FEATURES,
+  check: (input) => checkEngine(RULES, input),
+  plan: (input, verdict) =>
+    makePlan(engine, input, verdict, {
+      version: input.installation?.version ?? VERSION_PINNED,
+      build: input.installation?.build ?? 'tabby-api',
+      args: tabbyArguments(input, verdict),
+      environment: { CUDA_VISIBLE_DEVICES: verdict.accelerators.join(',') },
+      listen: 'tcp',
+      readinessPath: '/health',
+      startMsMax: 300_000,
+      shutdown: { signal: 'SIGTERM', graceMs: 5000 },
+    }),
+  adaptRequest: (request) => chatRequest({ engineName: 'ExLlamaV2', features: FEATURES }, request),
+  readLog: (line) => readByRules(TABBY_LOG, line),
+  readMetrics: () => NO_METRICS,
+};
+
+export default engine;

@@ -1,0 +1,362 @@
+/**
+ * llama.cpp: GGUF on everything from a small board to a row of GPUs. Two builds: `xllamacpp` (its
+ * server as a Python wheel, which is what we install) and `llama-server` (the user's own binary).
+ */
+import { GIB, MIB } from '../base/units.ts';
+import { ENGINE_SPEC } from './engine.ts';
+import type {
+  Engine,
+  EngineInput,
+  EngineMetrics,
+  FormatSupport,
+  Installation,
+  PlanArgument,
+  Reason,
+  Requirements,
+  Trait,
+  VerdictOk,
+} from './engine.ts';
+import { flag, toggle } from './shared/args.ts';
+import { chatRequest } from './shared/chat.ts';
+import { checkEngine, type CheckRules } from './shared/check.ts';
+import type { Target } from './shared/devices.ts';
+import { features } from './shared/features.ts';
+import { OFFLOAD_CODE, type FitRules } from './shared/fit.ts';
+import { modelPath } from './shared/identity.ts';
+import { readByRules, type LogRule } from './shared/log-rules.ts';
+import { pickMetrics, ratioOf, readSamples } from './shared/metrics.ts';
+import { makePlan } from './shared/plan.ts';
+import { compareVersions } from './shared/versions.ts';
+
+/** The number at the end is llama.cpp's own build. */
+const VERSION_PINNED = '2026.10.11549';
+
+/** Older builds have `--mmap`/`--mlock` where `--load-mode` is now, and another default port. */
+const BUILD_MIN = 10_884;
+
+/** The wheels for GPUs are built on Ubuntu 22.04 (manylinux_2_35); those for CPUs need 2.17. */
+const GLIBC_MIN_GPU = '2.35';
+
+const INDEX = 'https://xorbitsai.github.io/xllamacpp/whl';
+
+const TRAITS: readonly Trait[] = [
+  'gguf',
+  'offload',
+  'cpu-capable',
+  'continuous-batching',
+  'prefix-cache',
+  'unified-memory',
+  'speculative',
+  'lora',
+  'structured-output',
+  'tools',
+  'logprobs',
+  'vision',
+  'embeddings',
+  'rerank',
+  'multi-gpu',
+];
+
+const FORMATS: readonly FormatSupport[] = [
+  { format: 'gguf', devices: ['cpu', 'nvidia', 'amd', 'intel', 'apple'] },
+];
+
+const REQUIREMENTS: Requirements = {
+  platforms: ['linux', 'darwin'],
+  architectures: ['x64', 'arm64'],
+  devices: ['cpu', 'nvidia', 'amd', 'intel', 'apple'],
+  // What CUDA 12.8 can still compile for and run on, by NVIDIA's minor version compatibility.
+  computeCapabilityMin: '5.0',
+  nvidiaDriverMin: '525.60',
+  // The wheel's CPU code is compiled for AVX2 without a choice at run time.
+  isaX64: ['avx2', 'fma', 'f16c'],
+  glibcMin: '2.17',
+  pythonMin: '3.10',
+};
+
+const FEATURES = features({ min_tokens: 'ignored' });
+
+/** Prompt tokens computed in one go; the compute buffer grows with it. llama.cpp's default. */
+const UBATCH_TOKENS = 512;
+
+/** Requests at once beyond which one more slows all others down for no gain in total. */
+const SLOTS_MAX_CPU = 16;
+const SLOTS_MAX_GPU = 64;
+
+function fitRules(target: Target): FitRules {
+  const isGpu = target.device !== 'cpu';
+  return {
+    kvBytesPerElement: 2,
+    kvCache: 'reserved',
+    overheadBytes: (input) => computeBytes(input) + (isGpu ? 400 * MIB : 96 * MIB),
+    memoryShare: 1,
+    slotsMax: isGpu ? SLOTS_MAX_GPU : SLOTS_MAX_CPU,
+    split: 'layers',
+    canOffload: isGpu && target.device !== 'apple',
+  };
+}
+
+/**
+ * The compute buffer: logits of a whole micro-batch in float32, and some activations beside them.
+ * llama.cpp reports about 260 MiB for a vocabulary of 128,256 and a hidden size of 4,096.
+ */
+function computeBytes({ model }: EngineInput): number {
+  const vocabulary = model.vocabularySize ?? 128_000;
+  const hidden = model.hiddenSize ?? 4096;
+  return UBATCH_TOKENS * 4 * (vocabulary + hidden);
+}
+
+const RULES: CheckRules = {
+  traits: TRAITS,
+  formats: FORMATS,
+  requirements: REQUIREMENTS,
+  fit: fitRules,
+  extra: (input, target) => [...checkGlibc(input, target), ...checkInstallation(input, target)],
+};
+
+function checkGlibc(input: EngineInput, target: Target): readonly Reason[] {
+  const { libc } = input.machine.os;
+  if (target.device === 'cpu' || libc?.version === null || libc?.version === undefined) return [];
+  const isOurs = input.installation === null || input.installation.recipe !== null;
+  if (!isOurs || compareVersions(libc.version, GLIBC_MIN_GPU) >= 0) return [];
+  return [
+    {
+      code: 'libc-too-old',
+      because: `its GPU builds need glibc ${GLIBC_MIN_GPU}, this system has ${libc.version}`,
+      hint: 'use `--device cpu`, or name your own GPU build with `engines.llama-cpp.server` in the configuration',
+    },
+  ];
+}
+
+function checkInstallation({ installation }: EngineInput, target: Target): readonly Reason[] {
+  if (installation === null) return [];
+  const build = buildNumber(installation);
+  const reasons: Reason[] = [];
+  if (build !== null && build < BUILD_MIN) {
+    reasons.push({
+      code: 'version-too-old',
+      because: `build ${build} at \`${installation.path}\` is older than ${BUILD_MIN}`,
+      hint: 'update it, or remove it from the configuration to use the build we install',
+    });
+  }
+  // An environment of ours is made anew for another device; a binary of the user's is what it is.
+  if (installation.recipe === null && !installation.devices.includes(target.device)) {
+    reasons.push({
+      code: 'build-lacks-device',
+      because: `the build at \`${installation.path}\` computes on ${installation.devices.join(', ')}, not on ${target.device}`,
+      hint: 'use `--device cpu`, or remove it from the configuration to use the build we install',
+    });
+  }
+  return reasons;
+}
+
+/** `2026.10.11549` → 11549, `b11434` → 11434; `0.5.1` and what nobody can read → null. */
+function buildNumber({ version }: Installation): number | null {
+  const last = /(\d{4,6})(?:-[0-9a-z]+)?$/.exec(version)?.[1];
+  return last === undefined ? null : Number(last);
+}
+
+function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const { model, workload } = input;
+  const { contextTokens, slots, artifact } = verdict;
+  const isExplicit = workload.contextTokens !== null;
+  return [
+    flag('--model', modelPath(model, artifact), { because: 'the file', origin: 'model' }),
+    flag('--alias', '{served-name}', { because: 'the name in requests and replies' }),
+    flag('--host', '{socket}', { because: 'a unix socket that only this user can reach' }),
+    flag('--ctx-size', contextTokens * slots, {
+      because: `${contextTokens} tokens for each of ${slots} ${slots === 1 ? 'slot' : 'slots'}`,
+      origin: isExplicit ? 'user' : 'workload',
+    }),
+    flag('--parallel', slots, {
+      because: `${workload.concurrency} ${workload.concurrency === 1 ? 'request' : 'requests'} at once`,
+      origin: 'workload',
+    }),
+    ...threadArguments(input),
+    ...deviceArguments(input, verdict),
+    flag('--cache-ram', cacheMib(input), {
+      because: 'main memory for prompts seen before, an eighth of it at most',
+      origin: 'machine',
+    }),
+    ...taskArguments(input, verdict),
+    toggle('--metrics', { because: 'counters for `ps` and measurements' }),
+    toggle('--no-ui', { because: 'nobody looks at it' }),
+    toggle('--offline', { because: 'it may not fetch anything by itself' }),
+  ];
+}
+
+function threadArguments({ machine }: EngineInput): readonly PlanArgument[] {
+  const { coresPhysical, coresUsable } = machine.cpu;
+  const known = [coresPhysical, coresUsable].filter((cores) => cores !== null);
+  if (known.length === 0) return [];
+  const threads = Math.max(1, Math.min(...known));
+  const because = `physical cores this process may use (${coresPhysical ?? '?'} here, ${coresUsable ?? '?'} allowed); a second thread a core slows decoding down`;
+  return [
+    flag('--threads', threads, { because, origin: 'machine' }),
+    flag('--threads-batch', threads, { because: 'the same for prompts', origin: 'machine' }),
+  ];
+}
+
+function deviceArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  if (verdict.device === 'cpu')
+    return [toggleLoadMode(input, verdict)].filter((arg) => arg !== null);
+  const isSplit = verdict.notes.some((note) => note.code === OFFLOAD_CODE);
+  const layers = isSplit
+    ? flag('--n-gpu-layers', 'auto', {
+        because: 'not all layers fit: the engine measures how many do, experts go last',
+        origin: 'machine',
+      })
+    : flag('--n-gpu-layers', 'all', { because: 'all layers fit on the GPU', origin: 'machine' });
+  const fit = isSplit
+    ? flag('--fit', 'on', { because: 'layers beyond the GPU stay in main memory' })
+    : flag('--fit', 'off', { because: 'context and slots are decided already' });
+  return [layers, fit, flag('--flash-attn', 'auto', { because: 'on where the GPU has kernels' })];
+}
+
+/** Weights read into memory, not mapped: no page faults in the first answers, and huge pages. */
+function toggleLoadMode({ machine }: EngineInput, verdict: VerdictOk): PlanArgument | null {
+  const total = machine.memory.bytesTotal;
+  // A model near the size of the memory is better mapped: its pages can be dropped and read again.
+  if (total === null || verdict.memory.weightsBytes > total / 2) return null;
+  return flag('--load-mode', 'none', {
+    because: 'weights in plain memory decode faster than a mapped file, and there is room',
+    origin: 'machine',
+  });
+}
+
+const CACHE_BYTES_MAX = 8 * GIB;
+
+/** From capacity, not from what is free just now: equal machines get equal plans. */
+function cacheMib({ machine, workload }: EngineInput): number {
+  if (workload.outputTokens === 0 || workload.goal === 'memory') return 0;
+  const { bytesTotal, bytesLimit } = machine.memory;
+  const capacity = Math.min(bytesTotal ?? GIB, bytesLimit ?? Number.POSITIVE_INFINITY);
+  return Math.floor(Math.min(CACHE_BYTES_MAX, capacity / 8) / MIB);
+}
+
+function taskArguments({ workload }: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const isRerank = workload.needs.includes('rerank');
+  if (!isRerank && !workload.needs.includes('embeddings')) return [];
+  const because = 'an input is encoded in one piece';
+  return [
+    toggle(isRerank ? '--rerank' : '--embedding', {
+      because: `the workload is ${isRerank ? 'reranking' : 'embeddings'}`,
+      origin: 'workload',
+    }),
+    flag('--batch-size', verdict.contextTokens, { because, origin: 'workload' }),
+    flag('--ubatch-size', verdict.contextTokens, { because, origin: 'workload' }),
+  ];
+}
+
+const LOG_RULES: readonly LogRule[] = [
+  { pattern: /failed to open GGUF file .*\(No such file/, code: 'HL_MODEL_NOT_FOUND' },
+  { pattern: /(failed to open GGUF file .*)/, code: 'HL_MODEL_CORRUPT' },
+  { pattern: /(invalid magic characters: .*)/, code: 'HL_MODEL_CORRUPT' },
+  { pattern: /(tensor '.*' data is not within the file bounds.*)/, code: 'HL_MODEL_CORRUPT' },
+  { pattern: /(unknown model architecture: .*)/, code: 'HL_MODEL_FORMAT_UNSUPPORTED' },
+  { pattern: /(couldn't bind HTTP server socket.*)/, code: 'HL_ENGINE_PORT_BUSY' },
+  { pattern: /error: (invalid argument: .*)/, code: 'HL_OPTION_INVALID' },
+  {
+    pattern:
+      /(cudaMalloc failed: out of memory|ErrorOutOfDeviceMemory|failed to allocate .*buffer.*|unable to allocate .*buffer.*|insufficient memory.*)/,
+    code: 'HL_ENGINE_OUT_OF_MEMORY',
+  },
+  { pattern: /(GGML_ASSERT\(.*\) failed)/, code: 'HL_ENGINE_EXITED' },
+  // The general line that follows each of the causes above.
+  { pattern: /error loading model: llama_model_loader: failed to load/, isNoise: true },
+  { pattern: /error loading model: (.*)/, code: 'HL_MODEL_CORRUPT' },
+  { pattern: /load_model: loading model '/, progress: 'reading weights' },
+  { pattern: /llama threadpool init, n_threads = /, progress: 'warming up' },
+  { pattern: /load_model: initializing, n_slots = /, progress: 'making slots' },
+  { pattern: /(?:init|llama_server): listening on /, isReady: true },
+];
+
+function readMetrics(text: string): EngineMetrics {
+  const samples = readSamples(text);
+  const fresh = samples.get('llamacpp:prompt_tokens_total');
+  const cached = samples.get('llamacpp:prompt_tokens_cached_total') ?? 0;
+  const prompt = fresh === undefined ? null : fresh + cached;
+  return {
+    ...pickMetrics(text, {
+      requestsRunning: ['llamacpp:requests_processing'],
+      requestsWaiting: ['llamacpp:requests_deferred'],
+      kvCacheUse: ['llamacpp:kv_cache_usage_ratio'],
+      outputTokensTotal: ['llamacpp:tokens_predicted_total'],
+    }),
+    promptTokensTotal: prompt,
+    prefixCacheHitRatio: ratioOf(cached, prompt ?? undefined),
+  };
+}
+
+const engine: Engine = {
+  spec: ENGINE_SPEC,
+  id: 'llama-cpp',
+  name: 'llama.cpp',
+  homepage: 'https://github.com/ggml-org/llama.cpp',
+  license: 'MIT',
+  isDriven: true,
+  versionPinned: VERSION_PINNED,
+  traits: TRAITS,
+  formats: FORMATS,
+  requirements: REQUIREMENTS,
+  environments: [
+    {
+      id: 'cpu',
+      when: { platforms: ['linux', 'darwin'], devices: ['cpu', 'apple'] },
+      lock: 'cpu.lock.txt',
+      index: null,
+      bytesDownload: 33_800_000,
+      bytesOnDisk: 102_000_000,
+    },
+    {
+      id: 'cuda',
+      when: { platforms: ['linux'], devices: ['nvidia'] },
+      lock: 'cuda.lock.txt',
+      index: `${INDEX}/cu128`,
+      bytesDownload: 400_000_000,
+      bytesOnDisk: 900_000_000,
+    },
+    {
+      id: 'rocm',
+      when: { platforms: ['linux'], devices: ['amd'] },
+      lock: 'rocm.lock.txt',
+      index: `${INDEX}/rocm-6.4`,
+      bytesDownload: 400_000_000,
+      bytesOnDisk: 900_000_000,
+    },
+    {
+      id: 'vulkan',
+      when: { platforms: ['linux'], devices: ['intel'] },
+      lock: 'vulkan.lock.txt',
+      index: `${INDEX}/vulkan`,
+      bytesDownload: 60_000_000,
+      bytesOnDisk: 170_000_000,
+    },
+  ],
+  features: FEATURES,
+  check: (input) => checkEngine(RULES, input),
+  plan: (input, verdict) =>
+    makePlan(engine, input, verdict, {
+      version: input.installation?.version ?? VERSION_PINNED,
+      build: input.installation?.build ?? 'xllamacpp',
+      args: planArguments(input, verdict),
+      listen: 'unix',
+      readinessPath: '/health',
+      startMsMax: 120_000,
+      // xllamacpp ends at once; llama-server first finishes the streams that run, for 15 s and more.
+      shutdown: { signal: 'SIGTERM', graceMs: 5000 },
+    }),
+  adaptRequest: (request) =>
+    chatRequest(
+      {
+        engineName: 'llama.cpp',
+        features: FEATURES,
+        fields: ({ promptCache }) => ({ cache_prompt: promptCache, return_progress: true }),
+      },
+      request,
+    ),
+  readLog: (line) => readByRules(LOG_RULES, line),
+  readMetrics,
+};
+
+export default engine;

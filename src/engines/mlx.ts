@@ -1,0 +1,148 @@
+/**
+ * MLX: Apple Silicon's own engine, through mlx-lm's server. Flags, wire and logs were recorded with
+ * 0.32.2 on a Linux CPU, where it runs but is far too slow to be preferred.
+ */
+import { MIB } from '../base/units.ts';
+import { ENGINE_SPEC } from './engine.ts';
+import type {
+  Engine,
+  EngineInput,
+  EngineMetrics,
+  FormatSupport,
+  PlanArgument,
+  Requirements,
+  Trait,
+  VerdictOk,
+} from './engine.ts';
+import { flag } from './shared/args.ts';
+import { chatRequest } from './shared/chat.ts';
+import { checkEngine, type CheckRules } from './shared/check.ts';
+import { features } from './shared/features.ts';
+import { modelPath } from './shared/identity.ts';
+import { readByRules, type LogRule } from './shared/log-rules.ts';
+import { makePlan } from './shared/plan.ts';
+
+const VERSION_PINNED = '0.32.2';
+
+const TRAITS: readonly Trait[] = ['unified-memory', 'prefix-cache', 'logprobs', 'speculative'];
+
+const FORMATS: readonly FormatSupport[] = [
+  { format: 'mlx', devices: ['apple', 'cpu'] },
+  { format: 'safetensors', devices: ['apple', 'cpu'] },
+];
+
+const REQUIREMENTS: Requirements = {
+  platforms: ['darwin', 'linux'],
+  architectures: ['arm64', 'x64'],
+  devices: ['apple', 'cpu'],
+  glibcMin: '2.35',
+  pythonMin: '3.10',
+};
+
+/** Recorded: it answers 200 and does something else. Its `stop` compares tokens, not text. */
+const FEATURES = features({
+  json_schema: 'ignored',
+  ignore_eos: 'ignored',
+  min_tokens: 'ignored',
+  n: 'ignored',
+  tools: 'ignored',
+});
+
+const RULES: CheckRules = {
+  traits: TRAITS,
+  formats: FORMATS,
+  requirements: REQUIREMENTS,
+  fit: () => ({
+    kvBytesPerElement: 2,
+    kvCache: 'paged',
+    // 680 MB of process with 540 MB of weights, and buffers that grow with the prompt.
+    overheadBytes: () => 512 * MIB,
+    memoryShare: 1,
+    slotsMax: 32,
+    split: 'none',
+    canOffload: false,
+  }),
+};
+
+function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  return [
+    flag('--model', modelPath(input.model, verdict.artifact), {
+      because: 'the folder',
+      origin: 'model',
+    }),
+    flag('--host', '{host}', { because: 'this machine only' }),
+    flag('--port', '{port}', { because: 'a port that was free just before' }),
+    flag('--decode-concurrency', verdict.slots, {
+      because: `${input.workload.concurrency} at once`,
+      origin: 'workload',
+    }),
+    flag('--prompt-concurrency', Math.min(verdict.slots, 8), {
+      because: 'prompts computed together; more of them only take memory',
+      origin: 'workload',
+    }),
+    // Its own default ends every answer after 512 tokens.
+    flag('--max-tokens', verdict.contextTokens, {
+      because: 'an answer may fill the context unless the request says less',
+    }),
+  ];
+}
+
+const LOG_RULES: readonly LogRule[] = [
+  { pattern: /Errno (?:48|98)\] Address already in use/, code: 'HL_ENGINE_PORT_BUSY' },
+  { pattern: /error: (unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
+  { pattern: /FileNotFoundError: (.*config\.json.*)/, code: 'HL_MODEL_NOT_FOUND' },
+  { pattern: /ValueError: (Model type .* not supported.*)/, code: 'HL_MODEL_FORMAT_UNSUPPORTED' },
+  { pattern: /(Insufficient Memory.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
+  // The server answers before the model is there: the token proof decides.
+  { pattern: /Starting httpd at /, isReady: true },
+  {
+    pattern: /Prompt processing progress: (\d+)\/(\d+)/,
+    progress: 'prefill',
+    hasFraction: true,
+  },
+];
+
+/** It has no metrics page. */
+const NO_METRICS: EngineMetrics = {
+  requestsRunning: null,
+  requestsWaiting: null,
+  kvCacheUse: null,
+  prefixCacheHitRatio: null,
+  promptTokensTotal: null,
+  outputTokensTotal: null,
+};
+
+const engine: Engine = {
+  spec: ENGINE_SPEC,
+  id: 'mlx',
+  name: 'MLX',
+  homepage: 'https://github.com/ml-explore/mlx-lm',
+  license: 'MIT',
+  isDriven: false,
+  versionPinned: VERSION_PINNED,
+  traits: TRAITS,
+  formats: FORMATS,
+  requirements: REQUIREMENTS,
+  environments: [],
+  features: FEATURES,
+  check: (input) => checkEngine(RULES, input),
+  plan: (input, verdict) =>
+    makePlan(engine, input, verdict, {
+      version: input.installation?.version ?? VERSION_PINNED,
+      build: input.installation?.build ?? 'mlx-lm',
+      args: planArguments(input, verdict),
+      environment: { HF_HUB_OFFLINE: '1' },
+      listen: 'tcp',
+      readinessPath: '/health',
+      startMsMax: 120_000,
+      // SIGINT aborts it, or does nothing where it was inherited as ignored.
+      shutdown: { signal: 'SIGTERM', graceMs: 3000 },
+    }),
+  // Another name than this one makes it load that model and drop ours.
+  adaptRequest: (request) =>
+    chatRequest({ engineName: 'MLX', features: FEATURES, model: 'default_model' }, request),
+  readLog: (line) => readByRules(LOG_RULES, line),
+  readMetrics: () => NO_METRICS,
+};
+
+export default engine;

@@ -1,0 +1,16 @@
+/** Answers: which of two dotted versions is older. Works on drivers, glibc and engines alike. */
+
+/** Negative when `a` is older than `b`, 0 when equal; parts that are not digits are skipped. */
+export function compareVersions(a: string, b: string): number {
+  const left = numbersOf(a);
+  const right = numbersOf(b);
+  for (let i = 0; i < Math.max(left.length, right.length); i += 1) {
+    const difference = (left[i] ?? 0) - (right[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function numbersOf(version: string): number[] {
+  return (version.match(/\d+/g) ?? []).map(Number);
+}

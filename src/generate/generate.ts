@@ -1,0 +1,231 @@
+/**
+ * Answers: what the engine says to one request: streamed as parts, returned as one result with the
+ * times a person and a measurement need. A cancelled answer is a result; a broken one an error that
+ * keeps what had been said.
+ */
+import { HyperLlamaError } from '../base/errors.ts';
+import { postStream, StreamBroken, type StreamEnd } from '../base/http.ts';
+import { SseReader } from '../base/sse.ts';
+import {
+  readErrorBody,
+  readParts,
+  type FinishReason,
+  type Part,
+  type Usage,
+} from '../engines/parts.ts';
+import type { GenerateRequest, RequestWarning } from '../engines/request.ts';
+import type { Session } from '../launch/session.ts';
+import { explainExit } from '../launch/watch-start.ts';
+
+export interface GenerateOptions {
+  readonly signal: AbortSignal | null;
+  /** Silent prefill included; `null` = 20 minutes. */
+  readonly firstByteDeadlineMs: number | null;
+  readonly onPart: (part: Part) => void;
+}
+
+export interface GenerateResult {
+  readonly text: string;
+  readonly reasoning: string;
+  readonly finishReason: FinishReason;
+  /** `null` when the engine told none, as in a cancelled answer. */
+  readonly usage: Usage | null;
+  /** Events that carried text; a floor for the tokens, never a count of them. */
+  readonly textEvents: number;
+  readonly stamps: Stamps;
+  readonly warnings: readonly RequestWarning[];
+}
+
+/** Monotonic clock, ms. */
+export interface Stamps {
+  readonly sentAtMs: number;
+  /** Arrival of the first and the last event that carried generated text. */
+  readonly firstAtMs: number | null;
+  readonly lastAtMs: number | null;
+  readonly endedAtMs: number;
+}
+
+/** A prompt of 100,000 tokens on a slow CPU is silent for minutes; nothing is silent longer. */
+const FIRST_BYTE_DEADLINE_MS = 20 * 60_000;
+/** Between tokens: the slowest engine measured needs 0.4 s a token; a swapped-out one more. */
+const SILENCE_DEADLINE_MS = 120_000;
+/** How long the guard may take to say why the engine is gone. */
+const EXIT_WORD_MS = 2_000;
+
+/**
+ * @throws HL_CONTEXT_EXCEEDED, HL_REQUEST_INVALID, HL_ENGINE_EXITED, HL_ENGINE_OUT_OF_MEMORY,
+ *   HL_ENGINE_UNRESPONSIVE, HL_ENGINE_PROTOCOL; `details.text` holds what had arrived
+ */
+export async function generate(
+  session: Session,
+  request: GenerateRequest,
+  options: GenerateOptions,
+): Promise<GenerateResult> {
+  const { engine, plan, address } = session.facts;
+  const adapted = engine.adaptRequest(request, plan);
+  const answer = new Answer(options.onPart);
+  let end: StreamEnd | null = null;
+  const sentAtMs = performance.now();
+  try {
+    end = await postStream(address, {
+      path: adapted.path,
+      body: adapted.body,
+      signal: options.signal,
+      firstByteDeadlineMs: options.firstByteDeadlineMs ?? FIRST_BYTE_DEADLINE_MS,
+      silenceDeadlineMs: SILENCE_DEADLINE_MS,
+      onChunk: (chunk, atMs) => answer.feed(chunk, atMs),
+    });
+    answer.end(end.endedAtMs);
+  } catch (error) {
+    const isCancelled = error instanceof StreamBroken && error.why === 'cancelled';
+    if (!isCancelled) throw await explainBreak(error, { session, text: answer.text });
+    answer.finishReason = 'cancelled';
+  }
+  if (end?.errorText !== undefined && end.errorText !== null) {
+    throw explainRefusal({ ...end, errorText: end.errorText }, session);
+  }
+  if (answer.problem !== null || answer.finishReason === null) {
+    const because = answer.problem ?? 'the stream ended without a finish reason';
+    const exit = await session.exitWithin(answer.problem === null ? EXIT_WORD_MS : 0);
+    if (exit !== null) throw exitError(exit, { session, text: answer.text });
+    const params = { engine: engine.name, because, text: answer.text };
+    throw new HyperLlamaError('HL_ENGINE_PROTOCOL', params);
+  }
+  return {
+    text: answer.text,
+    reasoning: answer.reasoning,
+    finishReason: answer.finishReason,
+    usage: answer.usage,
+    textEvents: answer.textEvents,
+    stamps: {
+      sentAtMs: end?.sentAtMs ?? sentAtMs,
+      firstAtMs: answer.firstAtMs,
+      lastAtMs: answer.lastAtMs,
+      endedAtMs: end?.endedAtMs ?? performance.now(),
+    },
+    warnings: adapted.warnings,
+  };
+}
+
+/** What has been said so far, with the time of its first and last word. */
+class Answer {
+  text = '';
+  reasoning = '';
+  finishReason: FinishReason | null = null;
+  usage: Usage | null = null;
+  problem: string | null = null;
+  textEvents = 0;
+  firstAtMs: number | null = null;
+  lastAtMs: number | null = null;
+  #atMs = 0;
+  readonly #reader: SseReader;
+  readonly #onPart: (part: Part) => void;
+
+  constructor(onPart: (part: Part) => void) {
+    this.#onPart = onPart;
+    this.#reader = new SseReader((data) => this.#event(data));
+  }
+
+  feed(chunk: Buffer, atMs: number): void {
+    this.#atMs = atMs;
+    this.#reader.feed(chunk);
+  }
+
+  end(atMs: number): void {
+    this.#atMs = atMs;
+    this.#reader.end();
+  }
+
+  #event(data: string): void {
+    for (const part of readParts(data)) {
+      this.#take(part);
+      this.#onPart(part);
+    }
+  }
+
+  #take(part: Part): void {
+    switch (part.kind) {
+      case 'text':
+      case 'reasoning':
+        this[part.kind] += part.text;
+        this.textEvents += 1;
+        this.firstAtMs ??= this.#atMs;
+        this.lastAtMs = this.#atMs;
+        return;
+      case 'finish':
+        this.finishReason = part.reason;
+        return;
+      case 'usage':
+        this.usage = part.usage;
+        return;
+      case 'error':
+        this.problem ??= part.message;
+        return;
+      case 'prefill':
+      case 'done':
+        return;
+    }
+  }
+}
+
+interface Broken {
+  readonly session: Session;
+  readonly text: string;
+}
+
+async function explainBreak(error: unknown, broken: Broken): Promise<unknown> {
+  const { session, text } = broken;
+  const { engine } = session.facts;
+  if (error instanceof RangeError) {
+    return new HyperLlamaError('HL_ENGINE_PROTOCOL', {
+      engine: engine.name,
+      because: error.message,
+      text,
+    });
+  }
+  if (!(error instanceof StreamBroken)) return error;
+  if (error.why === 'first-byte' || error.why === 'silence') {
+    const what = error.why === 'silence' ? 'in mid-answer' : 'waiting for the first token';
+    const params = { engine: engine.name, what, durationMs: error.silenceMs, text };
+    return new HyperLlamaError('HL_ENGINE_UNRESPONSIVE', params);
+  }
+  const exit = await session.exitWithin(EXIT_WORD_MS);
+  if (exit !== null) return exitError(exit, broken);
+  const because = `the connection broke (${error.message})`;
+  return new HyperLlamaError('HL_ENGINE_PROTOCOL', { engine: engine.name, because, text });
+}
+
+function exitError(exit: NonNullable<Session['exit']>, { session, text }: Broken): HyperLlamaError {
+  const { engine, plan } = session.facts;
+  const error = explainExit(exit, {
+    engine: engine.name,
+    phase: 'generate',
+    failed: null,
+    path: plan.model.artifact.path ?? plan.model.ref,
+    contextTokens: plan.contextTokens,
+  });
+  const { code, details, engineLog } = error;
+  return new HyperLlamaError(code, { ...details, text }, { engineLog });
+}
+
+/** An answer that is not 2xx: the engine refused the request itself. */
+function explainRefusal(
+  end: StreamEnd & { readonly errorText: string },
+  session: Session,
+): HyperLlamaError {
+  const { engine, plan } = session.facts;
+  const body = readErrorBody(end.errorText);
+  const message = body?.message ?? end.errorText.slice(0, 200);
+  if (/context|too long|maximum.*length/i.test(`${body?.type ?? ''} ${message}`)) {
+    const tokens = /\b(\d+) tokens\b/.exec(message)?.[1];
+    return new HyperLlamaError('HL_CONTEXT_EXCEEDED', {
+      promptTokens: tokens === undefined ? null : Number(tokens),
+      contextTokens: plan.contextTokens,
+    });
+  }
+  if (end.status >= 400 && end.status < 500) {
+    return new HyperLlamaError('HL_REQUEST_INVALID', { because: `${engine.name}: ${message}` });
+  }
+  const because = `status ${end.status}: ${message}`;
+  return new HyperLlamaError('HL_ENGINE_PROTOCOL', { engine: engine.name, because });
+}

@@ -1,0 +1,118 @@
+/** Answers: what `/proc/cpuinfo` says, on x86-64 and on 64-bit Arm. Pure. */
+import type { Cpu, IsaName } from '../machine.ts';
+import { armPartName } from './arm-parts.ts';
+
+export interface CpuInfo {
+  readonly model: string | null;
+  readonly vendor: Cpu['vendor'];
+  readonly architecture: Cpu['architecture'];
+  readonly isa: readonly IsaName[];
+  readonly coresLogical: number | null;
+  /** `null` where the file does not number the cores (Arm, some virtual machines). */
+  readonly coresPhysical: number | null;
+}
+
+/** The kernel's names: arch/x86/include/asm/cpufeatures.h and arch/arm64/kernel/cpuinfo.c. */
+const ISA_BY_FLAG: Readonly<Record<'x64' | 'arm64', ReadonlyMap<string, IsaName>>> = {
+  x64: new Map<string, IsaName>([
+    ['avx', 'avx'],
+    ['avx2', 'avx2'],
+    ['fma', 'fma'],
+    ['f16c', 'f16c'],
+    ['avx512f', 'avx512f'],
+    ['avx512bw', 'avx512bw'],
+    ['avx512_vnni', 'avx512vnni'],
+    ['avx512_bf16', 'avx512bf16'],
+    ['amx_tile', 'amx-tile'],
+    ['amx_int8', 'amx-int8'],
+    ['amx_bf16', 'amx-bf16'],
+  ]),
+  arm64: new Map<string, IsaName>([
+    ['asimd', 'neon'],
+    ['asimddp', 'dotprod'],
+    ['asimdhp', 'fp16'],
+    ['bf16', 'bf16'],
+    ['i8mm', 'i8mm'],
+    ['sve', 'sve'],
+    ['sve2', 'sve2'],
+    ['sme', 'sme'],
+  ]),
+};
+
+/** Arm's implementer numbers (Arm Architecture Reference Manual, MIDR_EL1) that matter here. */
+const IMPLEMENTER_APPLE = 0x61;
+
+export function parseCpuInfo(text: string): CpuInfo {
+  const blocks = text
+    .split(/\n\s*\n/)
+    .map(parseBlock)
+    .filter((block) => block.size > 0);
+  const processors = blocks.filter((block) => block.has('processor'));
+  const first = processors[0] ?? new Map<string, string>();
+  const isX86 = first.has('flags');
+  const isArm = first.has('Features');
+  const architecture = isX86 ? 'x64' : isArm ? 'arm64' : null;
+  return {
+    model: isArm ? armModel(blocks) : known(first.get('model name')),
+    vendor: isArm ? armVendor(first) : x86Vendor(first.get('vendor_id')),
+    architecture,
+    isa: architecture === null ? [] : isaNames(first, architecture),
+    coresLogical: processors.length === 0 ? null : processors.length,
+    coresPhysical: countCores(processors),
+  };
+}
+
+function parseBlock(block: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of block.split('\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) fields.set(line.slice(0, colon).trim(), line.slice(colon + 1).trim());
+  }
+  return fields;
+}
+
+function isaNames(
+  block: ReadonlyMap<string, string>,
+  architecture: 'x64' | 'arm64',
+): readonly IsaName[] {
+  const words = new Set((block.get('flags') ?? block.get('Features') ?? '').split(/\s+/));
+  return [...ISA_BY_FLAG[architecture]].flatMap(([flag, name]) => (words.has(flag) ? [name] : []));
+}
+
+function x86Vendor(id: string | undefined): Cpu['vendor'] {
+  if (id === 'GenuineIntel') return 'intel';
+  return id === 'AuthenticAMD' || id === 'HygonGenuine' ? 'amd' : null;
+}
+
+function armVendor(block: ReadonlyMap<string, string>): Cpu['vendor'] {
+  const implementer = Number(block.get('CPU implementer') ?? Number.NaN);
+  if (Number.isNaN(implementer)) return null;
+  return implementer === IMPLEMENTER_APPLE ? 'apple' : 'arm';
+}
+
+/** Arm kernels print numbers, not names; big and little cores differ, so all parts are named. */
+function armModel(blocks: readonly ReadonlyMap<string, string>[]): string | null {
+  const parts = new Set<string>();
+  for (const block of blocks) {
+    const name = armPartName(block.get('CPU implementer'), block.get('CPU part'));
+    if (name !== null) parts.add(name);
+  }
+  const board = known(blocks.at(-1)?.get('Model'));
+  if (parts.size === 0) return board;
+  const cores = [...parts].join(' + ');
+  return board === null ? cores : `${cores} (${board})`;
+}
+
+function countCores(processors: readonly ReadonlyMap<string, string>[]): number | null {
+  const cores = new Set<string>();
+  for (const block of processors) {
+    const core = block.get('core id');
+    if (core === undefined) return null;
+    cores.add(`${block.get('physical id') ?? '0'}/${core}`);
+  }
+  return cores.size === 0 ? null : cores.size;
+}
+
+function known(text: string | undefined): string | null {
+  return text === undefined || text === '' || text === 'unknown' ? null : text;
+}

@@ -1,0 +1,34 @@
+/** Answers: what a Linux machine is, from `/proc` and `/sys`; a vendor's tool only for its cards. */
+import type { Accelerator } from '../machine.ts';
+import { probeCgroups } from './cgroup.ts';
+import { probeCpu } from './cpu.ts';
+import type { MachineParts } from './darwin.ts';
+import { probeMemory } from './memory.ts';
+import type { NvidiaContext } from './nvidia.ts';
+import { probeOperatingSystem } from './os.ts';
+import { hasNvidiaDriver, probePci } from './pci.ts';
+import type { Sourced } from './sources.ts';
+
+export async function probeLinux(context: Omit<NvidiaContext, 'memory'>): Promise<MachineParts> {
+  const { files, env } = context;
+  const limits = probeCgroups(files);
+  const cpu = probeCpu(files, limits);
+  const memory = probeMemory(files, limits);
+  const os = probeOperatingSystem(files, env);
+  const accelerators = await findAccelerators({ ...context, memory: memory.value });
+  return {
+    os: os.value,
+    cpu: cpu.value,
+    memory: memory.value,
+    accelerators: accelerators.value,
+    sources: { ...os.sources, ...cpu.sources, ...memory.sources, ...accelerators.sources },
+  };
+}
+
+async function findAccelerators(context: NvidiaContext): Promise<Sourced<readonly Accelerator[]>> {
+  const devices = probePci(context.files);
+  if (devices.length === 0 && !hasNvidiaDriver(context.files)) return { value: [], sources: {} };
+  // Loaded here: most machines without a GPU need none of it, and `info` starts twice as fast.
+  const { probeAccelerators } = await import('./accelerators.ts');
+  return await probeAccelerators(devices, context);
+}

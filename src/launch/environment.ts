@@ -1,0 +1,137 @@
+/**
+ * Answers: which engines are installed, and how one is installed or removed. One folder for each
+ * engine, version and recipe under `<data>/engines/`; one without its marker file does not exist.
+ */
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, fail } from '../base/errors.ts';
+import { runInstall, type InstallEvent } from '../base/installer.ts';
+import { servicesFolder, type Paths } from '../base/paths.ts';
+import type { Python } from '../base/python.ts';
+import { readState } from '../base/state.ts';
+import type { DeviceKind, Engine, EnvironmentRecipe, Installation } from '../engines/engine.ts';
+import type { Machine } from '../hardware/machine.ts';
+
+/** Written last by the installer: `{version, build, devices, recipe, bytesOnDisk}`. */
+const MARKER = 'hyperllama-environment.json';
+
+export interface InstalledEnvironment extends Installation {
+  readonly bytesOnDisk: number | null;
+}
+
+/** All environments of `engineId`, newest version first. */
+export async function installedEnvironments(
+  paths: Paths,
+  engineId: string,
+): Promise<readonly InstalledEnvironment[]> {
+  const folder = join(paths.data, 'engines', engineId);
+  let names: readonly string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+  const found = await Promise.all(
+    names
+      .filter((name) => !name.includes('.staging-') && !name.endsWith('.lock'))
+      .map(async (name) => readMarker(join(folder, name))),
+  );
+  return found
+    .filter((environment) => environment !== null)
+    .sort((a, b) => (a.version < b.version ? 1 : a.version > b.version ? -1 : 0));
+}
+
+/** The recipe for this machine and device; `null` when the engine cannot be installed here. */
+export function chooseRecipe(
+  engine: Engine,
+  machine: Machine,
+  device: DeviceKind,
+): EnvironmentRecipe | null {
+  const platform = machine.os.platform ?? '';
+  return (
+    engine.environments.find(
+      ({ when }) => when.platforms.includes(platform) && when.devices.includes(device),
+    ) ?? null
+  );
+}
+
+export interface InstallOptions {
+  readonly paths: Paths;
+  readonly python: Python;
+  /** Folder with `service.py` and the locks. */
+  readonly serviceFolder: string;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal | null;
+  readonly onEvent: (event: InstallEvent) => void;
+}
+
+/** Installs `recipe`, or returns at once when it is there. */
+export async function installEnvironment(
+  engine: Engine,
+  recipe: EnvironmentRecipe,
+  options: InstallOptions,
+): Promise<{ readonly installation: InstalledEnvironment; readonly durationMs: number }> {
+  const target = environmentFolder(options.paths, engine, recipe);
+  const { durationMs } = await runInstall(
+    {
+      kind: 'environment',
+      target,
+      lock: join(options.serviceFolder, recipe.lock),
+      index: recipe.index,
+      service: join(options.serviceFolder, 'service.py'),
+      version: engine.versionPinned,
+      recipe: recipe.id,
+      bytesDownload: recipe.bytesDownload,
+      bytesOnDisk: recipe.bytesOnDisk,
+    },
+    { name: engine.name, id: engine.id },
+    options,
+  );
+  const installation = await readMarker(target);
+  if (installation === null) {
+    return fail('HL_ENGINE_INSTALL_FAILED', {
+      engine: engine.name,
+      id: engine.id,
+      because: `\`${join(target, MARKER)}\` was not written`,
+    });
+  }
+  return { installation, durationMs };
+}
+
+/** Takes the environment away: renamed first, so that no start meets half of it. */
+export async function removeEnvironment(environment: Installation): Promise<void> {
+  const doomed = `${environment.path}.staging-removed-${process.pid}`;
+  await rename(environment.path, doomed);
+  await rm(doomed, { recursive: true, force: true });
+}
+
+export function environmentFolder(paths: Paths, engine: Engine, recipe: EnvironmentRecipe): string {
+  return join(paths.data, 'engines', engine.id, `${engine.versionPinned}-${recipe.id}`);
+}
+
+export function environmentPython(installation: Installation): string {
+  return join(installation.path, 'bin', 'python');
+}
+
+export function serviceFolder(engine: Engine): string {
+  return join(servicesFolder(), engine.id);
+}
+
+async function readMarker(folder: string): Promise<InstalledEnvironment | null> {
+  const marker = await readState(join(folder, MARKER));
+  if (marker === null || typeof marker !== 'object') return null;
+  const { version, build, devices, recipe, bytesOnDisk } = marker as Readonly<
+    Record<string, unknown>
+  >;
+  if (typeof version !== 'string' || typeof build !== 'string') return null;
+  return {
+    version,
+    build,
+    recipe: typeof recipe === 'string' ? recipe : null,
+    path: folder,
+    // Our own installer writes it from `describe`: device words of the service contract.
+    devices: Array.isArray(devices) ? (devices as DeviceKind[]) : ['cpu'],
+    bytesOnDisk: typeof bytesOnDisk === 'number' ? bytesOnDisk : null,
+  };
+}

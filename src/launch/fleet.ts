@@ -1,0 +1,68 @@
+/** Answers: which sessions run just now, asked of their guards; and ends one of them. */
+import type { Context } from '../base/context.ts';
+import { connectGuard, type SessionEvent } from './guard-link.ts';
+import {
+  isGuardAlive,
+  readLedger,
+  reapDeadSessions,
+  type LedgerEntry,
+  type Reaped,
+} from './ledger.ts';
+import { withDeadline } from './session.ts';
+
+export interface RunningSession {
+  readonly entry: LedgerEntry;
+  /** The guard's own word; `null` when it did not answer in time. */
+  readonly live: SessionEvent | null;
+}
+
+/** A guard answers in a millisecond; one under heavy load in more. */
+const GUARD_ANSWER_DEADLINE_MS = 2_000;
+/** Grace of the slowest engine (10 s) and the guard's own end. */
+const STOP_DEADLINE_MS = 30_000;
+
+export async function runningSessions(
+  context: Context,
+): Promise<{ readonly sessions: readonly RunningSession[]; readonly reaped: Reaped }> {
+  const reaped = await reapDeadSessions(context.paths, context.python);
+  const entries = await readLedger(context.paths);
+  const sessions = await Promise.all(
+    entries.map(async (entry) => ({
+      entry,
+      isAlive: await isGuardAlive(entry),
+      live: await askGuard(entry),
+    })),
+  );
+  return { sessions: sessions.filter(({ isAlive }) => isAlive), reaped };
+}
+
+/** Ends the session whoever holds it; `false` when its guard did not end in time. */
+export async function stopSession(entry: LedgerEntry): Promise<boolean> {
+  const link = await connectGuard(entry.control);
+  if (link === null) return !(await isGuardAlive(entry));
+  link.listen(() => undefined);
+  link.send({ command: 'stop' });
+  await withDeadline(link.closed, STOP_DEADLINE_MS);
+  link.end();
+  return link.isClosed;
+}
+
+async function askGuard(entry: LedgerEntry): Promise<SessionEvent | null> {
+  const link = await connectGuard(entry.control);
+  if (link === null) return null;
+  let answer: SessionEvent | null = null;
+  await withDeadline(
+    new Promise<void>((resolve) => {
+      link.listen((event) => {
+        if (event.event !== 'session') return;
+        answer = event;
+        resolve();
+      });
+      void link.closed.then(resolve);
+    }),
+    GUARD_ANSWER_DEADLINE_MS,
+  );
+  link.send({ command: 'release' });
+  link.end();
+  return answer;
+}

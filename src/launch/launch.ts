@@ -1,0 +1,262 @@
+/**
+ * Answers: how a plan becomes a session: join the one that runs, else start a guard, watch the
+ * start, prove a token. Nothing here outlives the lease it returns.
+ */
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Address } from '../base/http.ts';
+import type { Log } from '../base/log.ts';
+import { sessionRunFolder, type Paths } from '../base/paths.ts';
+import { fail, HyperLlamaError } from '../base/errors.ts';
+import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import { connectGuard, GuardLink, type SessionEvent } from './guard-link.ts';
+import { sessionsFolder, type SessionAbout } from './ledger.ts';
+import { Session } from './session.ts';
+
+export interface LaunchOptions {
+  readonly engine: Engine;
+  readonly paths: Paths;
+  /** Interpreter of the engine's environment, or the machine's own for a program that is not ours. */
+  readonly python: string;
+  /** Absolute path of the engine's `service.py`. */
+  readonly service: string;
+  readonly keepAliveMs: number;
+  /** Longest start; `null` = the plan's own. */
+  readonly startDeadlineMs: number | null;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  readonly onPhase: (phase: string, detail: string, fraction: number | null) => void;
+}
+
+/** Addresses tried before a squatter wins. */
+const ADDRESS_ATTEMPTS_MAX = 5;
+/** A guard that holds the lock but does not answer is starting or ending: both take seconds. */
+const CONTENTION_DEADLINE_MS = 60_000;
+const CONTENTION_POLL_MS = 25;
+/** A Python that starts and reads one line: 30 ms when quiet. */
+const GUARD_DEADLINE_MS = 30_000;
+
+/**
+ * @throws HL_ENGINE_EXITED, HL_ENGINE_OUT_OF_MEMORY, HL_ENGINE_START_TIMEOUT, HL_ENGINE_PORT_BUSY,
+ *   HL_CANCELLED, and what the engine's own log proves (HL_MODEL_CORRUPT, …)
+ */
+export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<Session> {
+  const startedAt = performance.now();
+  for (let attempt = 1; ;) {
+    const joined = await joinSession(plan, options, attempt);
+    if (joined !== null) {
+      const session = await settle(joined, plan, options);
+      if (session === 'address-busy') {
+        if (attempt >= ADDRESS_ATTEMPTS_MAX) {
+          const because = 'another program listened there first, each time';
+          return fail('HL_ENGINE_PORT_BUSY', {
+            engine: plan.engine.id,
+            attempts: attempt,
+            because,
+          });
+        }
+        options.log.warn('address taken by another program, trying the next', { attempt });
+        attempt += 1;
+        continue;
+      }
+      if (session !== 'retry') return session;
+    }
+    if (performance.now() - startedAt > CONTENTION_DEADLINE_MS) {
+      return fail('HL_ENGINE_UNRESPONSIVE', {
+        engine: options.engine.name,
+        what: 'the guard of this session neither answers nor ends',
+        durationMs: performance.now() - startedAt,
+      });
+    }
+    if (options.signal.aborted) return fail('HL_CANCELLED', { phase: 'start' });
+    await sleep(CONTENTION_POLL_MS);
+  }
+}
+
+interface Joined {
+  readonly link: GuardLink;
+  readonly first: SessionEvent;
+  readonly isStarter: boolean;
+}
+
+/** A lease on the session of this plan: the running one, or one we started. `null` = try again. */
+async function joinSession(
+  plan: LaunchPlan,
+  options: LaunchOptions,
+  attempt: number,
+): Promise<Joined | null> {
+  const key = sessionKey(plan);
+  const runFolder = sessionRunFolder(options.paths, key);
+  const existing = await connectGuard(join(runFolder, 'c.sock'));
+  const link =
+    existing ??
+    startGuard(plan, options, {
+      key,
+      runFolder,
+      attempt,
+      address: await chooseAddress(plan, runFolder),
+    });
+  const first = await firstEvent(link, options);
+  if (first === null || first.state === 'stopping') {
+    link.end();
+    return null;
+  }
+  return { link, first, isStarter: existing === null };
+}
+
+async function settle(
+  { link, first, isStarter }: Joined,
+  plan: LaunchPlan,
+  options: LaunchOptions,
+): Promise<Session | 'address-busy' | 'retry'> {
+  const facts = {
+    key: sessionKey(plan),
+    engine: options.engine,
+    plan,
+    address: first.address,
+    startMs: 0,
+    loadMs: null,
+    isAttached: !isStarter,
+    logFile: logFile(options.paths, sessionKey(plan)),
+  };
+  if (first.state === 'ready') return new Session(facts, link);
+  options.onPhase('start', options.engine.name, null);
+  try {
+    // Late: it brings undici (40 ms), and the guard is on its way by now.
+    const { watchStart } = await import('./watch-start.ts');
+    const started = await watchStart(link, { plan, first, options });
+    if (started === 'address-busy' || started === 'retry') {
+      link.end();
+      return started;
+    }
+    return new Session({ ...facts, startMs: started.startMs, loadMs: started.loadMs }, link);
+  } catch (error) {
+    // The start failed or was given up: let go, and let the guard clear the tree before we report.
+    const session = new Session(facts, link);
+    await session.release();
+    throw error;
+  }
+}
+
+/** The guard's first word: a session, or `null` when another guard holds it. */
+async function firstEvent(link: GuardLink, options: LaunchOptions): Promise<SessionEvent | null> {
+  return await new Promise((resolve, reject) => {
+    const finish = (result: SessionEvent | null | Error): void => {
+      clearTimeout(timer);
+      options.signal.removeEventListener('abort', onAbort);
+      stopListening();
+      if (result instanceof Error) {
+        link.end();
+        reject(result);
+      } else {
+        resolve(result);
+      }
+    };
+    const onAbort = (): void => finish(new HyperLlamaError('HL_CANCELLED', { phase: 'start' }));
+    const timer = setTimeout(() => finish(null), GUARD_DEADLINE_MS);
+    options.signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = link.listen((event) => {
+      if (event.event === 'session') finish(event);
+      else if (event.event === 'busy') finish(null);
+      else if (event.event === 'failed') {
+        const params = { engine: options.engine.name, how: event.because, phase: 'start' };
+        finish(new HyperLlamaError('HL_ENGINE_EXITED', params));
+      }
+    });
+    void link.closed.then(() => finish(null));
+    if (options.signal.aborted) onAbort();
+  });
+}
+
+function startGuard(
+  plan: LaunchPlan,
+  options: LaunchOptions,
+  place: { key: string; runFolder: string; attempt: number; address: Address },
+): GuardLink {
+  const child = spawn(options.python, [options.service, 'serve'], {
+    stdio: ['pipe', 'pipe', 'ignore'],
+    // Its own process group from the first instant: Ctrl-C in the terminal is for us alone.
+    detached: true,
+    env: options.env,
+  });
+  child.unref();
+  // An interpreter that is gone shows as the end of the link.
+  child.on('error', () => child.stdout.destroy());
+  const link = new GuardLink(child.stdout, child.stdin);
+  const order = {
+    key: place.key,
+    token: randomBytes(16).toString('hex'),
+    runFolder: place.runFolder,
+    ledgerFile: join(sessionsFolder(options.paths), `${place.key}.json`),
+    logFile: logFile(options.paths, place.key),
+    keepAliveMs: options.keepAliveMs,
+    shutdown: plan.shutdown,
+    executable: plan.executable,
+    argv: fillPlaceholders(plan, place.address),
+    environment: plan.environment,
+    address: place.address,
+    about: aboutSession(plan, options.engine),
+  };
+  child.stdin.write(`${JSON.stringify(order)}\n`);
+  return link;
+}
+
+function aboutSession(plan: LaunchPlan, engine: Engine): SessionAbout {
+  const { weights, kvCache, overhead } = plan.memoryBytes;
+  return {
+    engine: plan.engine.id,
+    engineName: engine.name,
+    version: plan.engine.version,
+    model: plan.model.ref,
+    device: plan.device,
+    contextTokens: plan.contextTokens,
+    slots: plan.slots,
+    memoryBytes: weights + kvCache + overhead,
+  };
+}
+
+/** Name of the run folder and ledger file: equal plans share a session. */
+export function sessionKey(plan: LaunchPlan): string {
+  return plan.fingerprint.slice(0, 8);
+}
+
+function logFile(paths: Paths, key: string): string {
+  return join(paths.state, 'logs', `${key}.log`);
+}
+
+/** The plan's arguments as the process gets them. */
+function fillPlaceholders(plan: LaunchPlan, address: Address): readonly string[] {
+  const values: Readonly<Record<string, string>> = {
+    '{socket}': address.kind === 'unix' ? address.path : '',
+    '{host}': address.kind === 'tcp' ? address.host : '',
+    '{port}': address.kind === 'tcp' ? String(address.port) : '0',
+    '{served-name}': plan.model.name,
+  };
+  return plan.args.flatMap(({ flag, value }) => {
+    if (value === null) return [flag];
+    return [
+      flag,
+      value.replace(/\{(?:socket|host|port|served-name)\}/g, (name) => values[name] ?? name),
+    ];
+  });
+}
+
+/** A socket in the session's own folder, or a port that was free a moment ago. */
+async function chooseAddress(plan: LaunchPlan, runFolder: string): Promise<Address> {
+  if (plan.listen === 'unix') return { kind: 'unix', path: join(runFolder, 'e.sock') };
+  const host = '127.0.0.1';
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    // The gap between this close and the engine's bind is why the guard proves who listens.
+    server.listen(0, host, () => {
+      const bound = server.address();
+      const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
+      server.close(() => resolve({ kind: 'tcp', host, port }));
+    });
+  });
+}

@@ -1,0 +1,143 @@
+/**
+ * Answers: which sessions there are, and which of them lost their guard. The guards write the
+ * ledger, one file a session; we read it, and let the reaper end what a dead guard left behind.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../base/errors.ts';
+import { runCommand } from '../base/exec.ts';
+import type { Address } from '../base/http.ts';
+import { servicesFolder, type Paths } from '../base/paths.ts';
+import type { Python } from '../base/python.ts';
+import { readState } from '../base/state.ts';
+
+export interface LedgerEntry {
+  readonly key: string;
+  readonly bootId: string | null;
+  readonly guard: { readonly pid: number; readonly startTime: number };
+  readonly engine: { readonly pid: number; readonly startTime: number } | null;
+  readonly control: string;
+  readonly address: Address;
+  readonly state: 'starting' | 'ready' | 'stopping';
+  readonly startMs: number | null;
+  readonly startedAt: string;
+  readonly logFile: string;
+  readonly about: SessionAbout;
+}
+
+/** What the starter tells about a session, for `ps` and for sharing it. */
+export interface SessionAbout {
+  readonly engine: string;
+  readonly engineName: string;
+  readonly version: string;
+  readonly model: string;
+  readonly device: string;
+  readonly contextTokens: number;
+  readonly slots: number;
+  readonly memoryBytes: number;
+}
+
+export const SESSION_SCHEMA = 'hyperllama.session/1';
+
+/** Sweeping a tree is a few milliseconds of `/proc`; a machine with 100,000 processes takes more. */
+const REAP_DEADLINE_MS = 30_000;
+
+export function sessionsFolder(paths: Paths): string {
+  return join(paths.state, 'sessions');
+}
+
+export async function readLedger(paths: Paths): Promise<readonly LedgerEntry[]> {
+  const folder = sessionsFolder(paths);
+  let names: readonly string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+  const entries = await Promise.all(
+    names.filter((name) => name.endsWith('.json')).map((name) => readState(join(folder, name))),
+  );
+  return entries.filter((entry) => isLedgerEntry(entry));
+}
+
+/** Is the very process that wrote the entry still there? Pid, start time and boot all count. */
+export async function isGuardAlive(entry: LedgerEntry): Promise<boolean> {
+  if (process.platform !== 'linux') return isPidAlive(entry.guard.pid);
+  if (entry.bootId !== null && entry.bootId !== (await bootId())) return false;
+  return (await processStartTime(entry.guard.pid)) === entry.guard.startTime;
+}
+
+export interface Reaped {
+  readonly sessions: number;
+  readonly processes: number;
+}
+
+/** Ends whatever sessions of dead guards left behind. Costs nothing when there are none. */
+export async function reapDeadSessions(
+  paths: Paths,
+  python: () => Promise<Python>,
+): Promise<Reaped> {
+  const entries = await readLedger(paths);
+  const alive = await Promise.all(entries.map((entry) => isGuardAlive(entry)));
+  if (alive.every(Boolean)) return { sessions: 0, processes: 0 };
+  const { executable } = await python();
+  const result = await runCommand(
+    executable,
+    ['-m', 'hyperllama_service.reap', sessionsFolder(paths)],
+    {
+      deadlineMs: REAP_DEADLINE_MS,
+      env: { ...process.env, PYTHONPATH: join(servicesFolder(), 'shared') },
+    },
+  );
+  if (result.kind !== 'exited') return { sessions: 0, processes: 0 };
+  const done = result.stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+    .find((event) => event['event'] === 'done');
+  return { sessions: Number(done?.['sessions'] ?? 0), processes: Number(done?.['processes'] ?? 0) };
+}
+
+function isLedgerEntry(value: unknown): value is LedgerEntry {
+  return (
+    value !== null &&
+    typeof value === 'object' &&
+    'schema' in value &&
+    value.schema === SESSION_SCHEMA &&
+    'guard' in value &&
+    'about' in value
+  );
+}
+
+async function bootId(): Promise<string | null> {
+  try {
+    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  } catch {
+    return null;
+  }
+}
+
+/** Clock ticks since boot; `null` when there is no such process. A zombie counts as gone. */
+async function processStartTime(pid: number): Promise<number | null> {
+  let text: string;
+  try {
+    text = await readFile(`/proc/${pid}/stat`, 'utf8');
+  } catch {
+    return null;
+  }
+  // The name in parentheses may hold spaces and parentheses itself: count from its end.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const isGone = fields[0] === 'Z' || fields[0] === 'X';
+  const startTime = Number(fields[19]);
+  return isGone || Number.isNaN(startTime) ? null : startTime;
+}
+
+function isPidAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

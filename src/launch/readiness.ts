@@ -1,0 +1,112 @@
+/**
+ * Answers: is the engine ready? Only a generated token says so: health pages of real engines were
+ * seen to answer 200 before the model was loaded, and over a dead worker.
+ */
+import { getText, postStream, StreamBroken, type Address } from '../base/http.ts';
+import { SseReader } from '../base/sse.ts';
+import { fail } from '../base/errors.ts';
+import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import { readErrorBody, readParts } from '../engines/parts.ts';
+import { EMPTY_REQUEST } from '../engines/request.ts';
+
+/** The engine listens already: loading a model is what takes long, so polls are cheap and near. */
+const POLL_FIRST_MS = 10;
+const POLL_LAST_MS = 100;
+/** One page of a few bytes over loopback; a busy single-threaded server may take seconds. */
+const HEALTH_DEADLINE_MS = 10_000;
+/** One token of a short prompt, on the slowest engine seen (MLX on a CPU: 12 s), with spare. */
+const TOKEN_DEADLINE_MS = 300_000;
+
+export interface ReadinessOptions {
+  readonly engine: Engine;
+  readonly plan: LaunchPlan;
+  readonly address: Address;
+  /** Aborted when the engine ended or the start was given up: its reason is the error. */
+  readonly signal: AbortSignal;
+  readonly onPhase: (phase: 'load' | 'warm-up') => void;
+}
+
+/** Resolves after the first token. @throws the signal's reason, or HL_ENGINE_PROTOCOL */
+export async function waitReady(options: ReadinessOptions): Promise<void> {
+  const { plan, address, signal } = options;
+  options.onPhase('load');
+  for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(waitMs * 1.5, POLL_LAST_MS)) {
+    signal.throwIfAborted();
+    const page = await getText(address, plan.readiness.path, {
+      deadlineMs: HEALTH_DEADLINE_MS,
+      signal,
+    });
+    if (page?.status === 200) break;
+    await sleep(waitMs, signal);
+  }
+  options.onPhase('warm-up');
+  await generateOneToken(options);
+}
+
+async function generateOneToken({
+  engine,
+  plan,
+  address,
+  signal,
+}: ReadinessOptions): Promise<void> {
+  const request = {
+    ...EMPTY_REQUEST,
+    messages: [{ role: 'user' as const, content: 'Hi' }],
+    maxTokens: 1,
+    temperature: 0,
+    promptCache: false,
+  };
+  const { path, body } = engine.adaptRequest(request, plan);
+  const refuse = (because: string): never =>
+    fail('HL_ENGINE_PROTOCOL', { engine: engine.name, because: `first token: ${because}` });
+  let hasToken = false;
+  let problem: string | null = null;
+  const reader = new SseReader((data) => {
+    for (const part of readParts(data)) {
+      if (part.kind === 'text' || part.kind === 'reasoning') hasToken = true;
+      if (part.kind === 'usage' && part.usage.outputTokens > 0) hasToken = true;
+      if (part.kind === 'error') problem = part.message;
+    }
+  });
+  try {
+    const end = await postStream(address, {
+      path,
+      body,
+      signal,
+      firstByteDeadlineMs: TOKEN_DEADLINE_MS,
+      silenceDeadlineMs: TOKEN_DEADLINE_MS,
+      onChunk: (chunk) => reader.feed(chunk),
+    });
+    reader.end();
+    if (end.errorText !== null) {
+      const message = readErrorBody(end.errorText)?.message ?? end.errorText.slice(0, 200);
+      return refuse(`status ${end.status}, ${message}`);
+    }
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof StreamBroken) return refuse(error.message);
+    throw error;
+  }
+  if (problem !== null) return refuse(problem);
+  if (!hasToken) return refuse('the stream ended without one');
+}
+
+/** Resolves after `durationMs`; rejects with the signal's reason. */
+export async function sleep(durationMs: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    if (signal.aborted) return reject(toError(signal.reason));
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(toError(signal.reason));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', onAbort);
+      resolve();
+    }, durationMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}

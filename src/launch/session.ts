@@ -1,0 +1,94 @@
+/**
+ * Answers: what a running engine is to us: an address to talk to and a lease that keeps it alive.
+ * `await using` ends the lease; the guard ends the engine when the last lease is gone.
+ */
+import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { Address } from '../base/http.ts';
+import type { ExitedEvent, GuardLink } from './guard-link.ts';
+
+export interface SessionFacts {
+  readonly key: string;
+  readonly engine: Engine;
+  readonly plan: LaunchPlan;
+  readonly address: Address;
+  /** Spawn to ready; 0 when somebody else had started it. */
+  readonly startMs: number;
+  /** Parts of the start, for `bench`; `null` when attached. */
+  readonly loadMs: number | null;
+  readonly isAttached: boolean;
+  readonly logFile: string;
+}
+
+/** The guard ends a tree within the plan's grace; this much more for the guard itself. */
+const END_SPARE_MS = 5_000;
+
+export class Session implements AsyncDisposable {
+  readonly facts: SessionFacts;
+  readonly #link: GuardLink;
+  #exit: ExitedEvent | null = null;
+  #isReleased = false;
+  readonly #onExit = new Set<(exit: ExitedEvent | null) => void>();
+
+  constructor(facts: SessionFacts, link: GuardLink) {
+    this.facts = facts;
+    this.#link = link;
+    link.listen((event) => {
+      if (event.event !== 'exited') return;
+      this.#exit = event;
+      for (const listener of this.#onExit) listener(event);
+    });
+    void link.closed.then(() => {
+      // A guard that vanished without a word took the engine with it.
+      if (this.#exit === null && !this.#isReleased) {
+        for (const listener of this.#onExit) listener(null);
+      }
+    });
+  }
+
+  /** How the engine ended, when it did; `null` while it runs or when nobody knows. */
+  get exit(): ExitedEvent | null {
+    return this.#exit;
+  }
+
+  /** Calls `listener` when the engine ends by itself. Returns how to stop listening. */
+  whenExited(listener: (exit: ExitedEvent | null) => void): () => void {
+    this.#onExit.add(listener);
+    if (this.#exit !== null) listener(this.#exit);
+    return () => this.#onExit.delete(listener);
+  }
+
+  /** Waits up to `deadlineMs` for the guard's word on how the engine ended. */
+  async exitWithin(deadlineMs: number): Promise<ExitedEvent | null> {
+    await withDeadline(
+      new Promise<void>((resolve) => {
+        this.whenExited(() => resolve());
+        void this.#link.closed.then(resolve);
+      }),
+      deadlineMs,
+    );
+    return this.#exit;
+  }
+
+  /** Ends our lease and waits until the guard has let go: the engine is gone, or others hold it. */
+  async release(): Promise<void> {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#link.send({ command: 'release' });
+    await withDeadline(this.#link.closed, this.facts.plan.shutdown.graceMs + END_SPARE_MS);
+    this.#link.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
+  }
+}
+
+/** Resolves when `promise` does or the time is up, whichever comes first. */
+export async function withDeadline(promise: Promise<unknown>, deadlineMs: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, deadlineMs);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}

@@ -1,0 +1,40 @@
+/**
+ * Answers: exactly how is it started? The engine's own plan, the user's overrides, and the
+ * fingerprint under which a running session may be shared.
+ */
+import { createHash } from 'node:crypto';
+import type { EngineInput, EnginePlan, LaunchPlan, PlanArgument } from '../engines/engine.ts';
+import type { Engine, VerdictOk } from '../engines/engine.ts';
+
+/** Serialisable, the same for the same input; holds no port, socket or secret. */
+export function planLaunch(engine: Engine, input: EngineInput, verdict: VerdictOk): LaunchPlan {
+  const plan = engine.plan(input, verdict);
+  return { ...plan, fingerprint: fingerprint(plan) };
+}
+
+/** 16 hex digits over what decides what is served: engine, file, arguments, variables. */
+function fingerprint(plan: EnginePlan): string {
+  const { engine, model, recipe, executable, args, environment } = plan;
+  const { path, bytesOnDisk, sha256 } = model.artifact;
+  const what = {
+    engine,
+    recipe,
+    executable,
+    model: [model.ref, path, bytesOnDisk, sha256],
+    args: args.map(({ flag, value }) => [flag, value]),
+    environment: Object.entries(environment).sort(([a], [b]) => (a < b ? -1 : 1)),
+  };
+  return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 16);
+}
+
+/** The command as a person would type it: quoted where a shell needs it. */
+export function commandLine(plan: EnginePlan, program: string): string {
+  const words = plan.args.flatMap(({ flag, value }: PlanArgument) =>
+    value === null ? [flag] : [flag, value],
+  );
+  return [program, ...words].map((word) => quoteForShell(word)).join(' ');
+}
+
+export function quoteForShell(word: string): string {
+  return /^[\w@%+=:,./{}-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
