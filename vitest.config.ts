@@ -1,6 +1,6 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
-export default defineConfig({
+const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     // Real children and sockets: generous for a machine of two busy cores, never a timing assert.
@@ -11,3 +11,5 @@ export default defineConfig({
     pool: 'forks',
   },
 });
+
+export default config;

@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MIB } from '../src/base/units.ts';
 import { commandOutput } from '../src/base/exec.ts';
 import { measureMemoryBandwidth } from '../src/hardware/bandwidth.ts';
 import { detectMachine } from '../src/hardware/detect.ts';
@@ -23,7 +24,7 @@ try {
   const isCompiled = await compile(binary);
   for (let round = 1; round <= ROUNDS; round += 1) {
     const ours = await measureMemoryBandwidth({ machine });
-    const found = `${gigabytes(ours.bytesPerSecond)} (${ours.kernel}, ${ours.threads} threads, working set ${ours.workingSetBytes >> 20} MiB, spread ${(ours.spread * 100).toFixed(0)} %${ours.isCacheResident ? ', cache-resident' : ''})`;
+    const found = `${gigabytes(ours.bytesPerSecond)} (${ours.kernel}, ${ours.threads} threads, working set ${Math.round(ours.workingSetBytes / MIB)} MiB, spread ${(ours.spread * 100).toFixed(0)} %${ours.isCacheResident ? ', cache-resident' : ''})`;
     if (!isCompiled) {
       console.log(`round ${round}: ours ${found}; no C compiler \`cc\` here, nothing to compare`);
       continue;

@@ -1,4 +1,4 @@
-"""Prove that the installed build works here: `check` tells what is found, `prepare` decodes once."""
+"""Prove that the build works here: `check` tells what is found, `prepare` decodes once."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def decode(model: str) -> int:
 
     params: Any = xllamacpp.CommonParams()
     params.model.path = model
-    params.hostnames = [os.path.join(os.path.dirname(model), "proof.sock")]
+    # A relative path: the folder may lie too deep for the 107 bytes a socket's path may have.
+    os.chdir(os.path.dirname(model))
+    params.hostnames = ["proof.sock"]
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1

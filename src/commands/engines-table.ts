@@ -6,7 +6,8 @@ export async function enginesTable(
   rows: readonly EngineRow[],
   { output }: Context,
 ): Promise<string> {
-  const cells = rows.map((row) => [
+  const usableFirst = [...rows].sort((a, b) => Number(b.usable) - Number(a.usable));
+  const cells = usableFirst.map((row) => [
     row.name,
     row.installed ? (row.version ?? 'yes') : row.isDriven ? 'not installed' : 'not driven yet',
     row.usable ? 'yes' : 'no',

@@ -16,7 +16,8 @@ import {
   removeEnvironment,
 } from '../launch/environment.ts';
 import { findInstallations } from '../launch/installations.ts';
-import { knownEngines, serviceFolderOf, thisMachine } from '../pipeline.ts';
+import { serviceFolderOf } from '../launch/engine-set.ts';
+import { knownEngines, thisMachine } from '../pipeline.ts';
 import { engineRows } from './engine-rows.ts';
 import { enginesTable } from './engines-table.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
@@ -99,7 +100,7 @@ async function installOne(id: string, options: InstallOptions, context: Context)
   const { installation, durationMs } = await installEnvironment(engine, recipe, {
     paths: context.paths,
     python: await context.python(),
-    serviceFolder: await serviceFolderOf(engine, context),
+    serviceFolder: await serviceFolderOf(engine, context.env),
     env: context.env,
     signal: context.signal,
     onEvent: (event) => {
@@ -138,7 +139,7 @@ async function verifyOne(id: string, context: Context): Promise<void> {
       because: 'there is no environment of it',
     });
   }
-  const service = `${await serviceFolderOf(engine, context)}/service.py`;
+  const service = `${await serviceFolderOf(engine, context.env)}/service.py`;
   const result = await runCommand(environmentPython(environment), [service, 'check'], {
     deadlineMs: CHECK_DEADLINE_MS,
   });

@@ -176,13 +176,20 @@ function createWriter({ output }: Context): {
   };
 }
 
+/** A better engine that this version cannot start is always named. */
+const BETTER = 'better-not-driven';
+
 /** ` engine llama.cpp (CPU, AVX-512)   model … Q4_1 94 MiB   why: …` */
 function headline({ decision, plan, machine }: Choice, { output }: Context): string {
   const { artifact, name } = plan.model;
   const device = plan.device === 'cpu' ? cpuWords(machine.cpu.isa) : plan.device;
   const size = artifact.bytesOnDisk === null ? '' : ` ${formatBytes(artifact.bytesOnDisk)}`;
   const quantization = artifact.quantization === null ? '' : ` ${artifact.quantization}`;
-  const why = decision.because.map(({ because }) => because).join(', ');
+  // The first reason is the tree's; the others are in `--json` and `plan`.
+  const why = decision.because
+    .filter(({ code }, index) => index === 0 || code === BETTER)
+    .map(({ because }) => because)
+    .join('; ');
   const line = ` engine ${decision.engine.name} (${device})   model ${name}${quantization}${size}   why: ${why}`;
   return output.style.dim(line);
 }
@@ -215,6 +222,13 @@ function footer(result: GenerateResult, { choice, session }: Started, { output }
   return output.style.dim(` ${parts.filter((part) => part !== null).join(' · ')}`);
 }
 
+/** Microseconds are noise: three decimals of a millisecond are what the clock is good for. */
+function roundTimes(times: Readonly<Record<string, number | null>>): object {
+  const round = (value: number | null): number | null =>
+    value === null ? null : Math.round(value * 1000) / 1000;
+  return Object.fromEntries(Object.entries(times).map(([key, value]) => [key, round(value)]));
+}
+
 function resultJson(result: GenerateResult, { choice, session }: Started): unknown {
   const { plan, decision } = choice;
   const { artifact } = plan.model;
@@ -235,7 +249,7 @@ function resultJson(result: GenerateResult, { choice, session }: Started): unkno
       promptTokens: result.usage?.promptTokens ?? null,
       outputTokens: outputTokens(result),
     },
-    timing: { startMs: session.facts.startMs, ...timing },
+    timing: roundTimes({ startMs: session.facts.startMs, ...timing }),
     warnings: result.warnings,
     decision: { because: decision.because },
   };

@@ -5,15 +5,16 @@ import type { Context } from '../base/context.ts';
 import { HyperLlamaError } from '../base/errors.ts';
 import { readState, writeCache } from '../base/state.ts';
 import { formatBytes } from '../base/units.ts';
-import type { Reason } from '../engines/engine.ts';
+import { decide } from '../decision/decide.ts';
+import type { Engine, Installation, Reason } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { findInstallations } from '../launch/installations.ts';
 import { REFERENCE_MODEL } from '../models/catalog.ts';
-import { choose, knownEngines, thisMachine } from '../pipeline.ts';
+import type { ModelInfo } from '../models/model.ts';
+import { knownEngines, thisMachine } from '../pipeline.ts';
 import { makeWorkload } from '../workloads/presets.ts';
-import { WORKLOAD_NAMES } from '../workloads/workload.ts';
-import { engineRows } from './engine-rows.ts';
-import { enginesTable } from './engines-table.ts';
+import { WORKLOAD_NAMES, type WorkloadName } from '../workloads/workload.ts';
+import { engineRows, type EngineRow } from './engine-rows.ts';
 import { readMachineFile } from './machine-file.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
@@ -47,8 +48,8 @@ async function show(options: Options, context: Context): Promise<void> {
   const engines = await knownEngines(context);
   const installations = recorded === null ? await findInstallations(engines, context) : new Map();
   const rows = engineRows(engines, { machine, installations });
-  const decisions = await Promise.all(
-    WORKLOAD_NAMES.map(async (workload) => decideFor(workload, machine, context)),
+  const decisions = WORKLOAD_NAMES.map((workload) =>
+    decideFor(workload, { machine, engines, installations }),
   );
   const { output } = context;
   if (output.isJson) {
@@ -62,30 +63,31 @@ async function show(options: Options, context: Context): Promise<void> {
     return;
   }
   output.text(machineText(machine));
-  output.text(`\nEngines\n${await enginesTable(rows, context)}`);
-  output.text(`\nWhat each kind of work would get, for ${REFERENCE_MODEL.name}\n`);
-  const cells = decisions.map(({ workload, engine, because }) => [
-    workload,
-    engines.find(({ id }) => id === engine)?.name ?? 'none',
-    because.map((reason) => reason.because).join('; '),
-  ]);
-  output.text(await output.table(['FOR', 'ENGINE', 'WHY'], cells));
+  output.text(`\nEngines\n${rows.map((row) => engineLine(row)).join('')}`);
+  const lines = decisions.map(({ workload, engine, because }) => {
+    const name = engines.find(({ id }) => id === engine)?.name ?? 'none';
+    // The first reason is the tree's; `plan` shows them all.
+    return ` ${workload.padEnd(9)}${name.padEnd(15)}${because[0]?.because ?? ''}\n`;
+  });
+  output.text(
+    `\nWhat each kind of work would get, for a ${REFERENCE_MODEL.name}\n${lines.join('')}`,
+  );
 }
 
-async function decideFor(
-  workload: (typeof WORKLOAD_NAMES)[number],
-  machine: Machine,
-  context: Context,
-): Promise<WorkloadDecision> {
-  const wanted = {
-    model: REFERENCE_MODEL,
-    workload: makeWorkload(workload, {}),
-    engineId: null,
-    isToRun: false,
-    machine,
-  };
+function decideFor(
+  workload: WorkloadName,
+  facts: {
+    readonly machine: Machine;
+    readonly engines: readonly Engine[];
+    readonly installations: ReadonlyMap<string, Installation>;
+  },
+): WorkloadDecision {
   try {
-    const { decision } = await choose(wanted, context);
+    const decision = decide({
+      ...facts,
+      model: referenceFor(workload),
+      workload: makeWorkload(workload, {}),
+    });
     return { workload, engine: decision.engine.id, because: decision.because };
   } catch (error) {
     if (!(error instanceof HyperLlamaError) || error.code !== 'HL_NO_ENGINE_FITS') throw error;
@@ -96,6 +98,12 @@ async function decideFor(
       because: [{ code: 'no-engine-fits', because, hint: error.hint }],
     };
   }
+}
+
+/** The same weights, trained for the task: what decides is size and format. */
+function referenceFor(workload: WorkloadName): ModelInfo {
+  const isPooling = workload === 'embed' || workload === 'rerank';
+  return isPooling ? { ...REFERENCE_MODEL, task: workload } : REFERENCE_MODEL;
 }
 
 /** With the bandwidth: measured now when asked, else as measured earlier on this machine. */
@@ -126,6 +134,19 @@ function withBandwidth(machine: Machine, bandwidthBytesPerSecond: number, source
     memory: { ...machine.memory, bandwidthBytesPerSecond },
     sources: { ...machine.sources, 'memory.bandwidthBytesPerSecond': source },
   };
+}
+
+/** ` vLLM           usable, not driven yet` */
+function engineLine(row: EngineRow): string {
+  const state = row.installed
+    ? `installed ${row.version ?? ''}`
+    : row.isDriven
+      ? 'not installed'
+      : 'not driven yet';
+  const words = row.usable
+    ? state
+    : `cannot run here: ${row.reasons.map(({ because }) => because).join('; ')}`;
+  return ` ${row.name.padEnd(15)}${words}\n`;
 }
 
 function machineText(machine: Machine): string {

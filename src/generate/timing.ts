@@ -16,7 +16,10 @@ export interface Timing {
 /** Streams of the engines driven here start with one token an event. */
 const TOKENS_OF_FIRST_EVENT = 1;
 
-export function timingOf(result: GenerateResult): Timing {
+/** What of an answer its times are made from. */
+export type Timed = Pick<GenerateResult, 'stamps' | 'usage' | 'textEvents'>;
+
+export function timingOf(result: Timed): Timing {
   const { sentAtMs, firstAtMs, lastAtMs, endedAtMs } = result.stamps;
   const tokens = outputTokens(result);
   const steps = tokens - TOKENS_OF_FIRST_EVENT;
@@ -29,7 +32,7 @@ export function timingOf(result: GenerateResult): Timing {
 }
 
 /** As the engine counted; a cancelled answer has no usage, its events are the best floor. */
-export function outputTokens(result: GenerateResult): number {
+export function outputTokens(result: Pick<Timed, 'usage' | 'textEvents'>): number {
   return result.usage?.outputTokens ?? result.textEvents;
 }
 

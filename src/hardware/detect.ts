@@ -7,6 +7,7 @@ import { MACHINE_SCHEMA, type Machine } from './machine.ts';
 import type { MachineParts } from './probes/darwin.ts';
 import { probeDisk } from './probes/disk.ts';
 import { machineFiles } from './probes/files.ts';
+import { probeLinux } from './probes/linux.ts';
 
 export * from './machine.ts';
 
@@ -26,7 +27,8 @@ export interface DetectOptions {
 /** Throws only when `signal` is aborted: what cannot be found out is `null`. */
 export async function detectMachine(options: DetectOptions): Promise<Machine> {
   options.signal?.throwIfAborted();
-  const [parts, disk] = await Promise.all([probeParts(options), probeDisk(options.dataPath)]);
+  const parts = await probeParts(options);
+  const disk = probeDisk(options.dataPath);
   options.signal?.throwIfAborted();
   return {
     schema: MACHINE_SCHEMA,
@@ -51,7 +53,7 @@ async function probeParts(options: DetectOptions): Promise<MachineParts> {
   if (platform === 'darwin') return await (await import('./probes/darwin.ts')).probeDarwin(context);
   if (platform === 'win32')
     return await (await import('./probes/windows.ts')).probeWindows(context);
-  const parts = await (await import('./probes/linux.ts')).probeLinux(context);
+  const parts = await probeLinux(context);
   // Other systems are probed as Linux: what they lack comes out as `null`.
   return platform === 'linux' ? parts : { ...parts, os: { ...parts.os, platform: null } };
 }

@@ -5,8 +5,8 @@
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, fail } from '../base/errors.ts';
-import { runInstall, type InstallEvent } from '../base/installer.ts';
-import { servicesFolder, type Paths } from '../base/paths.ts';
+import type { InstallEvent } from '../base/installer.ts';
+import type { Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
 import { readState } from '../base/state.ts';
 import type { DeviceKind, Engine, EnvironmentRecipe, Installation } from '../engines/engine.ts';
@@ -73,6 +73,7 @@ export async function installEnvironment(
   options: InstallOptions,
 ): Promise<{ readonly installation: InstalledEnvironment; readonly durationMs: number }> {
   const target = environmentFolder(options.paths, engine, recipe);
+  const { runInstall } = await import('../base/installer.ts');
   const { durationMs } = await runInstall(
     {
       kind: 'environment',
@@ -112,10 +113,6 @@ export function environmentFolder(paths: Paths, engine: Engine, recipe: Environm
 
 export function environmentPython(installation: Installation): string {
   return join(installation.path, 'bin', 'python');
-}
-
-export function serviceFolder(engine: Engine): string {
-  return join(servicesFolder(), engine.id);
 }
 
 async function readMarker(folder: string): Promise<InstalledEnvironment | null> {

@@ -6,7 +6,6 @@ import { stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
-import { runCommand } from '../base/exec.ts';
 import { readState, writeCache } from '../base/state.ts';
 import type { Engine, Installation, ProgramSupport } from '../engines/engine.ts';
 import { installedEnvironments } from './environment.ts';
@@ -76,6 +75,7 @@ async function askProgram(
   const cache = ((await readState(cacheFile)) ?? {}) as Readonly<Record<string, Asked>>;
   const known = cache[`${file}:${stamp}`];
   if (known !== undefined) return known;
+  const { runCommand } = await import('../base/exec.ts');
   const ask = async (args: readonly string[]): Promise<string | null> => {
     const result = await runCommand(file, args, {
       deadlineMs: PROGRAM_DEADLINE_MS,

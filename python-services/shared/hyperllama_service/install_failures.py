@@ -10,8 +10,9 @@ _DISK = re.compile(r"no space left on device|os error 28\b|errno 28\b|disk quota
 _HASH = re.compile(r"hash mismatch|do not match the hashes|hashes are required", re.I)
 _OFFLINE = re.compile(
     r"name resolution|failed to resolve|name or service not known|nodename nor servname"
-    r"|dns error|could not resolve|failed to lookup address|connection refused|network is unreachable"
-    r"|network is down|no route to host|timed out|timeout|failed to establish a new connection"
+    r"|dns error|could not resolve|failed to lookup address|connection refused"
+    r"|network is unreachable|network is down|no route to host|timed out|timeout"
+    r"|failed to establish a new connection"
     r"|error trying to connect|tcp connect error|client error \(connect\)|proxyerror"
     r"|tunnel connection failed|unsuccessful tunnel|network was disabled|network connectivity"
     r"|newconnectionerror|connection reset",

@@ -119,10 +119,9 @@ def _complete_lock(job: Job, tool: Tool) -> Path:
     if "--hash=" in text or not _names_packages(lock):
         return lock
     recorded = _record_path(job)
-    if recorded.exists():
-        if _pins(recorded.read_text(encoding="utf-8")) == _pins(text):
-            return recorded
-        # Written for other versions: this release pins anew.
+    # A record for other versions counts no more: this release pins anew.
+    if recorded.exists() and _pins(recorded.read_text(encoding="utf-8")) == _pins(text):
+        return recorded
     wheels = Path(job.staging, "wheels")
     pip = tool if tool.name == "pip" else find_pip(job.environment, f"{job.staging}/.pip")
     job.run(pip.download(str(lock), str(wheels), job.order["index"]))

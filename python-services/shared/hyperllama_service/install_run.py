@@ -128,11 +128,11 @@ def run_child(
             progress.tell(now)
             if now - progress.changed > STALL_LIMIT_S:
                 raise StalledError(f"nothing happened for {STALL_LIMIT_S:.0f} s")
-            if not select.select([child.stdout, 0], [], [], PROGRESS_STEP_S / 4)[0]:
+            fd = child.stdout.fileno()
+            # Stdin too: the caller's end is then seen at once.
+            if fd not in select.select([fd, 0], [], [], PROGRESS_STEP_S / 4)[0]:
                 continue
-            if not select.select([child.stdout], [], [], 0)[0]:
-                continue
-            data = os.read(child.stdout.fileno(), READ_BYTES)
+            data = os.read(fd, READ_BYTES)
             if not data:
                 break
             progress.changed = now

@@ -1,4 +1,4 @@
-"""Write down a session so that a later command can find and end what a killed guard left."""
+"""Write files so that a reader, or a crash at any moment, sees the old content or the new."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ SCHEMA = "hyperllama.session/1"
 
 
 def write_atomically(path: str, value: dict[str, Any]) -> None:
-    """Replace the file at `path` in one step; a reader or a crash sees the old or the new."""
+    """Replace the file at `path` in one step, 0600."""
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        remove_file(temporary)
+        raise
 
 
 def remove_file(path: str) -> None:
@@ -30,29 +34,4 @@ def remove_file(path: str) -> None:
     try:
         os.unlink(path)
     except FileNotFoundError:
-        pass
-
-
-def remove_run_folder(folder: str) -> None:
-    """Remove a session's folder, its lock last: until then no other guard may start in it.
-
-    Only for the holder of `<folder>/lock`.
-    """
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    for name in sorted(names, key=lambda name: name == "lock"):
-        path = os.path.join(folder, name)
-        if os.path.isdir(path) and not os.path.islink(path):
-            # Rare, and the import costs more than all the rest of a start.
-            from shutil import rmtree
-
-            rmtree(path, ignore_errors=True)
-        else:
-            remove_file(path)
-    try:
-        os.rmdir(folder)
-    except OSError:
-        # Another guard has made its lock here in the meantime.
         pass

@@ -109,7 +109,7 @@ def _words(packed: bytes) -> str:
 
 
 def _socket_inodes(pid: int) -> set[str]:
-    found = set()
+    found: set[str] = set()
     try:
         names = os.listdir(f"/proc/{pid}/fd")
     except OSError:
@@ -125,4 +125,4 @@ def _socket_inodes(pid: int) -> set[str]:
 
 
 if sys.platform == "darwin":
-    from .darwin import find_listener  # noqa: F811
+    pass

@@ -76,10 +76,10 @@ class EngineLog:
         return list(self._ring)[-TAIL_LINES_MAX:]
 
     def close(self) -> None:
-        """Close the file; the ring stays."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Close the file, saying what it lacks; the ring stays."""
+        if self.bytes_dropped:
+            self._write(f"guard: {self.bytes_dropped} bytes of this log were dropped\n".encode())
+        self._close_file()
 
     def _keep(self, raw: list[bytes]) -> list[str]:
         lines = [printable(line) for line in raw if line]
@@ -105,12 +105,17 @@ class EngineLog:
         self.bytes_dropped += len(data)
 
     def _rotate(self) -> None:
-        self.close()
+        self._close_file()
         for number in range(FILES_MAX - 1, 0, -1):
             older = self.path if number == 1 else f"{self.path}.{number - 1}"
             if os.path.exists(older):
                 os.replace(older, f"{self.path}.{number}")
         self._open()
+
+    def _close_file(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _open(self) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -91,10 +91,6 @@ def io_bytes(pid: int) -> int:
         return 0
 
 
-if sys.platform == "darwin":
-    from .darwin import boot_id, carries_token, list_processes, read_process  # noqa: F811
-
-
 def descendants(root: int) -> list[Process]:
     """Return the living processes below `root`, parents first.
 
@@ -132,6 +128,8 @@ def send_signal(process: Process, number: int, token: str | None = None) -> bool
     The pidfd is opened before the check: from then on the pid cannot be handed on.
 
     Args:
+        process: as it was seen; its start time must still be the same.
+        number: the signal.
         token: checked as well when given.
 
     Returns:
@@ -153,7 +151,7 @@ def send_signal(process: Process, number: int, token: str | None = None) -> bool
             return False
         if token is not None and not carries_token(process.pid, token):
             return False
-        if fd >= 0:
+        if fd >= 0 and sys.platform == "linux":
             signal.pidfd_send_signal(fd, number)
         else:
             os.kill(process.pid, number)
@@ -163,3 +161,7 @@ def send_signal(process: Process, number: int, token: str | None = None) -> bool
     finally:
         if fd >= 0:
             os.close(fd)
+
+
+if sys.platform == "darwin":
+    from .darwin import carries_token, list_processes, read_process

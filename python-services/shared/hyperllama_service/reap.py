@@ -11,9 +11,10 @@ import sys
 import time
 
 from .events import decode, emit
-from .ledger import SCHEMA, remove_file, remove_run_folder
+from .ledger import SCHEMA, remove_file
 from .locks import try_lock
 from .processes import boot_id, read_process, send_signal, with_token
+from .run_folder import LOCK_NAME, remove_run_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def reap_ledger(path: str, *, is_lock_held: bool = False) -> list[int] | None:
     """End what is left of one session.
 
     Args:
+        path: the ledger file.
         is_lock_held: the caller holds the session's lock and keeps its run folder.
 
     Returns:
@@ -58,7 +60,7 @@ def reap_ledger(path: str, *, is_lock_held: bool = False) -> list[int] | None:
     folder = os.path.dirname(entry["control"])
     lock: int | None = None
     if not is_lock_held and os.path.isdir(folder):
-        lock = try_lock(os.path.join(folder, "lock"))
+        lock = try_lock(os.path.join(folder, LOCK_NAME))
         if lock is None:
             # A new guard of the same session has just started here.
             return None
@@ -121,6 +123,8 @@ def _read(path: str) -> dict[str, Any] | None:
         and len(token) == 32
         and isinstance(entry.get("control"), str)
         and os.path.isabs(entry["control"])
+        # The folder of the control socket is removed: it must be the session's own.
+        and os.path.basename(os.path.dirname(entry["control"])) == entry.get("key")
         and isinstance(entry.get("bootId"), str)
     )
     return entry if is_whole else None

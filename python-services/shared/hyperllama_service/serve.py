@@ -10,15 +10,16 @@ import time
 
 from .events import READ_BYTES, LineWriter
 from .guard import Guard
-from .ledger import remove_run_folder
 from .listeners import is_answered
 from .order import Order, OrderError, parse_order
-from .session import lock_run_folder
+from .run_folder import lock_run_folder, remove_run_folder
 from .spawn import SpawnError, become_subreaper, load_prctl
 
 ORDER_BYTES_MAX = 1024 * 1024
 ORDER_DEADLINE_S = 10.0
 EXIT_USAGE = 2
+# More than any shell or test runner has open at once.
+DESCRIPTORS_CLOSED = 1024
 # EX_TEMPFAIL of <sysexits.h>: ask again at the control socket.
 EXIT_BUSY = 75
 
@@ -26,6 +27,7 @@ EXIT_BUSY = 75
 def serve(service: str) -> int:
     """Guard the session that stdin orders; `service` is the path of the service's own script."""
     os.umask(0o077)
+    _open_standard_files()
     _own_session()
     signals = _signals_as_bytes()
     output = LineWriter(1)
@@ -78,6 +80,13 @@ def _failed(code: str, because: str) -> dict[str, str]:
     return {"event": "failed", "code": code, "because": because}
 
 
+def _open_standard_files() -> None:
+    """Fill what a caller closed: else the lock's descriptor could become our stdout."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) < 3:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
 def _own_session() -> None:
     try:
         os.setsid()
@@ -86,7 +95,7 @@ def _own_session() -> None:
         pass
     os.chdir("/")
     # Whatever a caller left open by mistake (a pipe somebody waits on) must not live as long.
-    os.closerange(3, 256)
+    os.closerange(3, DESCRIPTORS_CLOSED)
 
 
 def _signals_as_bytes() -> int:

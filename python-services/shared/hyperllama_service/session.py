@@ -1,74 +1,78 @@
-"""Make the run folder of a session ours alone, and describe the session to others."""
+"""The state of a session, as holders hear it and the ledger keeps it; the guard alone sets it."""
 
 from __future__ import annotations
 
 import os
-import stat
 import time
 
-from .ledger import SCHEMA
-from .locks import ATTEMPTS_MAX, try_lock
+from .ledger import SCHEMA, remove_file, write_atomically
 from .processes import boot_id, read_process
+from .run_folder import CONTROL_NAME, remove_run_folder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .engine import Engine
     from .order import Order
 
 
-class UnsafeFolderError(OSError):
-    """Somebody else could reach into the run folder."""
+class Session:
+    """`state` is `starting`, `ready` or `stopping`; `start_ms` is null before `ready`."""
 
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.state = "starting"
+        self.start_ms: int | None = None
+        self.keep_alive_s = order.keep_alive_ms / 1000
+        self.control = os.path.join(order.run_folder, CONTROL_NAME)
+        # For people to read; durations never come from the wall clock.
+        self._started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
-def lock_run_folder(folder: str) -> int | None:
-    """Make the folder, 0700, and take the session's lock in it.
+    def event(self, engine: Engine, *, leases: int, is_listening: bool) -> dict[str, Any]:
+        """Return the `session` event."""
+        return {
+            "event": "session",
+            "state": self.state,
+            "guardPid": os.getpid(),
+            "enginePid": engine.pid,
+            "address": self.order.address.to_json(),
+            "isListening": is_listening,
+            "startMs": self.start_ms,
+            "ageMs": int((time.monotonic() - engine.started) * 1000),
+            "leases": leases,
+            "keepAliveMs": int(self.keep_alive_s * 1000),
+            "about": self.order.about,
+            "tail": engine.log.tail(),
+        }
 
-    Returns:
-        The descriptor that holds the lock, `None` when another guard has it.
-
-    Raises:
-        UnsafeFolderError: the folder or the one above it belongs to another user.
-    """
-    for _ in range(ATTEMPTS_MAX):
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        for path in (folder, os.path.dirname(folder)):
-            found = os.lstat(path)
-            is_ours = found.st_uid in (os.geteuid(), 0)
-            if not stat.S_ISDIR(found.st_mode) or not is_ours:
-                raise UnsafeFolderError(f"`{path}` is not a folder of this user")
+    def write_ledger(self, engine: Engine) -> None:
+        """Write the ledger file; without it the session works, so a failure is only noted."""
+        guard = read_process(os.getpid())
+        entry = {
+            "schema": SCHEMA,
+            "key": self.order.key,
+            "token": self.order.token,
+            "bootId": boot_id(),
+            "guard": {"pid": os.getpid(), "startTime": guard.start_time if guard else 0},
+            "engine": {"pid": engine.pid, "startTime": engine.start_time},
+            "control": self.control,
+            "address": self.order.address.to_json(),
+            "state": self.state,
+            "startMs": self.start_ms,
+            "startedAt": self._started_at,
+            "logFile": self.order.log_file,
+            "about": self.order.about,
+        }
         try:
-            os.chmod(folder, 0o700)
-            return try_lock(os.path.join(folder, "lock"))
-        except FileNotFoundError:
-            # The guard before us has just removed its folder.
-            continue
-    raise UnsafeFolderError(f"`{folder}` vanished {ATTEMPTS_MAX} times")
+            write_atomically(self.order.ledger_file, entry)
+        except OSError as error:
+            because = f"`{self.order.ledger_file}` cannot be written: {error.strerror}"
+            os.write(2, f"guard: {because}\n".encode())
 
-
-def control_path(order: Order) -> str:
-    """Return the path of the control socket."""
-    return os.path.join(order.run_folder, "c.sock")
-
-
-def ledger_entry(order: Order, engine: tuple[int, int], changing: dict[str, Any]) -> dict[str, Any]:
-    """Return what the ledger says: `engine` is pid and start time, `changing` state and startMs."""
-    guard = read_process(os.getpid())
-    return {
-        "schema": SCHEMA,
-        "key": order.key,
-        "token": order.token,
-        "bootId": boot_id(),
-        "guard": {"pid": os.getpid(), "startTime": guard.start_time if guard else 0},
-        "engine": {"pid": engine[0], "startTime": engine[1]},
-        "control": control_path(order),
-        "address": order.address.to_json(),
-        **changing,
-        "logFile": order.log_file,
-        "about": order.about,
-    }
-
-
-def iso_now() -> str:
-    """Return the wall-clock time for people to read; durations never come from it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    def remove_files(self) -> None:
+        """Remove what tells of the session; only when its tree is gone."""
+        if self.order.address.kind == "unix":
+            remove_file(self.order.address.path)
+        remove_file(self.order.ledger_file)
+        remove_run_folder(self.order.run_folder)

@@ -3,12 +3,12 @@
  * asked only when a card of that vendor is there.
  */
 import type { Accelerator } from '../machine.ts';
+import type { Sourced, Sources } from './files.ts';
 import { probeAmd } from './amd.ts';
 import { pciName, unknownAccelerator, type FoundAccelerator } from './found.ts';
 import { probeIntel } from './intel.ts';
 import { probeNvidia, type NvidiaContext } from './nvidia.ts';
 import { PCI_FOLDER, PCI_VENDOR, type PciDevice } from './pci.ts';
-import type { Sourced, Sources } from './sources.ts';
 
 const CLASS_ACCELERATOR = 0x12;
 

@@ -2,6 +2,7 @@
  * Answers: the name of an Arm core, which the kernel reports as two numbers only.
  * Source: arch/arm64/include/asm/cputype.h of Linux 6.12 and `lscpu-arm.c` of util-linux 2.40.
  */
+import type { ArmIdentity } from './cpu-info.ts';
 
 const ARM = 0x41;
 const AMPERE = 0xc0;
@@ -64,11 +65,10 @@ const PARTS: ReadonlyMap<number, ReadonlyMap<number, string>> = new Map([
   [FUJITSU, new Map([[0x001, 'A64FX']])],
 ]);
 
-/** `'0x41', '0xd0b'` → `Cortex-A76`. */
-export function armPartName(
-  implementer: string | undefined,
-  part: string | undefined,
-): string | null {
-  if (implementer === undefined || part === undefined) return null;
-  return PARTS.get(Number(implementer))?.get(Number(part)) ?? null;
+/** `Cortex-A76 (Raspberry Pi 5 Model B Rev 1.0)`; `null` for parts that are not in the table. */
+export function armModelName({ parts, board }: ArmIdentity): string | null {
+  const names = parts.flatMap(({ implementer, part }) => PARTS.get(implementer)?.get(part) ?? []);
+  if (names.length === 0) return board;
+  const cores = names.join(' + ');
+  return board === null ? cores : `${cores} (${board})`;
 }

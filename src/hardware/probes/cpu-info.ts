@@ -1,15 +1,23 @@
 /** Answers: what `/proc/cpuinfo` says, on x86-64 and on 64-bit Arm. Pure. */
 import type { Cpu, IsaName } from '../machine.ts';
-import { armPartName } from './arm-parts.ts';
 
 export interface CpuInfo {
+  /** `null` on Arm: the kernel prints numbers there, which `arm-parts.ts` turns into names. */
   readonly model: string | null;
+  readonly arm: ArmIdentity | null;
   readonly vendor: Cpu['vendor'];
   readonly architecture: Cpu['architecture'];
   readonly isa: readonly IsaName[];
   readonly coresLogical: number | null;
   /** `null` where the file does not number the cores (Arm, some virtual machines). */
   readonly coresPhysical: number | null;
+}
+
+export interface ArmIdentity {
+  /** Implementer and part of each kind of core; big and little ones differ. */
+  readonly parts: readonly { readonly implementer: number; readonly part: number }[];
+  /** `Raspberry Pi 5 Model B Rev 1.0`; most kernels leave it out. */
+  readonly board: string | null;
 }
 
 /** The kernel's names: arch/x86/include/asm/cpufeatures.h and arch/arm64/kernel/cpuinfo.c. */
@@ -49,17 +57,23 @@ export function parseCpuInfo(text: string): CpuInfo {
     .filter((block) => block.size > 0);
   const processors = blocks.filter((block) => block.has('processor'));
   const first = processors[0] ?? new Map<string, string>();
-  const isX86 = first.has('flags');
   const isArm = first.has('Features');
-  const architecture = isX86 ? 'x64' : isArm ? 'arm64' : null;
+  const architecture = architectureOf(first);
   return {
-    model: isArm ? armModel(blocks) : known(first.get('model name')),
+    model: known(first.get('model name')),
+    arm: isArm ? armIdentity(blocks) : null,
     vendor: isArm ? armVendor(first) : x86Vendor(first.get('vendor_id')),
     architecture,
     isa: architecture === null ? [] : isaNames(first, architecture),
     coresLogical: processors.length === 0 ? null : processors.length,
     coresPhysical: countCores(processors),
   };
+}
+
+/** `lm` is x86's long mode, `asimd` what 32-bit Arm calls `neon`: without them it is a 32-bit one. */
+function architectureOf(block: ReadonlyMap<string, string>): Cpu['architecture'] {
+  if (/\blm\b/.test(block.get('flags') ?? '')) return 'x64';
+  return /\basimd\b/.test(block.get('Features') ?? '') ? 'arm64' : null;
 }
 
 function parseBlock(block: string): ReadonlyMap<string, string> {
@@ -90,17 +104,18 @@ function armVendor(block: ReadonlyMap<string, string>): Cpu['vendor'] {
   return implementer === IMPLEMENTER_APPLE ? 'apple' : 'arm';
 }
 
-/** Arm kernels print numbers, not names; big and little cores differ, so all parts are named. */
-function armModel(blocks: readonly ReadonlyMap<string, string>[]): string | null {
-  const parts = new Set<string>();
+function armIdentity(blocks: readonly ReadonlyMap<string, string>[]): ArmIdentity {
+  const kinds = new Set<string>();
   for (const block of blocks) {
-    const name = armPartName(block.get('CPU implementer'), block.get('CPU part'));
-    if (name !== null) parts.add(name);
+    const implementer = block.get('CPU implementer');
+    const part = block.get('CPU part');
+    if (implementer !== undefined && part !== undefined) kinds.add(`${implementer} ${part}`);
   }
-  const board = known(blocks.at(-1)?.get('Model'));
-  if (parts.size === 0) return board;
-  const cores = [...parts].join(' + ');
-  return board === null ? cores : `${cores} (${board})`;
+  const parts = [...kinds].map((kind) => {
+    const [implementer, part] = kind.split(' ');
+    return { implementer: Number(implementer), part: Number(part) };
+  });
+  return { parts, board: known(blocks.at(-1)?.get('Model')) };
 }
 
 function countCores(processors: readonly ReadonlyMap<string, string>[]): number | null {

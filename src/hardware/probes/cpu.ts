@@ -2,8 +2,7 @@
 import type { Cpu } from '../machine.ts';
 import type { CgroupLimits } from './cgroup.ts';
 import { parseCpuInfo, type CpuInfo } from './cpu-info.ts';
-import { parseNumberList, type MachineFiles } from './files.ts';
-import { sourcesOf, type Sourced } from './sources.ts';
+import { parseNumberList, type MachineFiles, sourcesOf, type Sourced } from './files.ts';
 
 const CPU_FOLDER = '/sys/devices/system/cpu';
 const NODE_FOLDER = '/sys/devices/system/node';
@@ -17,9 +16,14 @@ const CPU_INFO_BYTES_START = 16 * 1024;
 /** Deepest cache index looked at; the kernel numbers L1d, L1i, L2, L3 and rarely one more. */
 const CACHE_INDEX_MAX = 5;
 
-export function probeCpu(files: MachineFiles, limits: CgroupLimits): Sourced<Cpu> {
+export async function probeCpu(files: MachineFiles, limits: CgroupLimits): Promise<Sourced<Cpu>> {
   const quotaCores = limits.cores;
   const info = parseCpuInfo(wholeBlocks(files.readStart('/proc/cpuinfo', CPU_INFO_BYTES_START)));
+  const model =
+    info.arm === null
+      ? info.model
+      : // Loaded only on Arm: x86 kernels print the name.
+        (await import('./arm-parts.ts')).armModelName(info.arm);
   const online = parseNumberList(files.read(`${CPU_FOLDER}/online`));
   const topology = countGroups(online, (cpu) => readSiblings(files, cpu));
   const counts: CpuInfo =
@@ -32,7 +36,7 @@ export function probeCpu(files: MachineFiles, limits: CgroupLimits): Sourced<Cpu
   const numaNodes = parseNumberList(files.read(`${NODE_FOLDER}/has_cpu`)).length || null;
   return {
     value: {
-      model: info.model,
+      model,
       vendor: info.vendor,
       architecture: info.architecture,
       coresPhysical,
@@ -45,7 +49,7 @@ export function probeCpu(files: MachineFiles, limits: CgroupLimits): Sourced<Cpu
     sources: {
       ...sourcesOf(
         'cpu',
-        { model: info.model, vendor: info.vendor, architecture: info.architecture, isa: info.isa },
+        { model, vendor: info.vendor, architecture: info.architecture, isa: info.isa },
         '/proc/cpuinfo',
       ),
       ...sourcesOf(

@@ -1,8 +1,8 @@
 /** Answers: what a Mac is, from one `sysctl` call. */
 import { runCommand } from '../../base/exec.ts';
 import type { Machine } from '../machine.ts';
+import { sourcesOf, type Sources } from './files.ts';
 import { orderAccelerators } from './accelerators.ts';
-import { sourcesOf, type Sources } from './sources.ts';
 import {
   parseSysctl,
   SYSCTL_NAMES,

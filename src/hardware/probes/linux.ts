@@ -1,5 +1,6 @@
 /** Answers: what a Linux machine is, from `/proc` and `/sys`; a vendor's tool only for its cards. */
 import type { Accelerator } from '../machine.ts';
+import type { Sourced } from './files.ts';
 import { probeCgroups } from './cgroup.ts';
 import { probeCpu } from './cpu.ts';
 import type { MachineParts } from './darwin.ts';
@@ -7,12 +8,11 @@ import { probeMemory } from './memory.ts';
 import type { NvidiaContext } from './nvidia.ts';
 import { probeOperatingSystem } from './os.ts';
 import { hasNvidiaDriver, probePci } from './pci.ts';
-import type { Sourced } from './sources.ts';
 
 export async function probeLinux(context: Omit<NvidiaContext, 'memory'>): Promise<MachineParts> {
   const { files, env } = context;
   const limits = probeCgroups(files);
-  const cpu = probeCpu(files, limits);
+  const cpu = await probeCpu(files, limits);
   const memory = probeMemory(files, limits);
   const os = probeOperatingSystem(files, env);
   const accelerators = await findAccelerators({ ...context, memory: memory.value });

@@ -1,8 +1,7 @@
 /** Answers: how much memory a Linux machine has, has left, and may give to this process. */
 import type { Memory } from '../machine.ts';
 import type { CgroupLimits } from './cgroup.ts';
-import type { MachineFiles } from './files.ts';
-import { sourcesOf, type Sourced } from './sources.ts';
+import { type MachineFiles, sourcesOf, type Sourced } from './files.ts';
 
 const MEMINFO = '/proc/meminfo';
 

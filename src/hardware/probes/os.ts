@@ -1,7 +1,6 @@
 /** Answers: which operating system this is, as far as an engine's binaries care. */
 import type { OperatingSystem } from '../machine.ts';
-import type { MachineFiles } from './files.ts';
-import { sourcesOf, type Sourced } from './sources.ts';
+import { type MachineFiles, sourcesOf, type Sourced } from './files.ts';
 
 type Libc = NonNullable<OperatingSystem['libc']>;
 

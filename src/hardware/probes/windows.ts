@@ -5,12 +5,12 @@
 import { availableParallelism, cpus, freemem, release, totalmem, version } from 'node:os';
 import type { Systeminformation } from 'systeminformation';
 import type { Cpu, Memory } from '../machine.ts';
+import { sourcesOf } from './files.ts';
 import { orderAccelerators } from './accelerators.ts';
 import type { MachineParts } from './darwin.ts';
 import { within } from './deadline.ts';
 import { unknownAccelerator, type FoundAccelerator } from './found.ts';
 import { queryNvidiaCards, type NvidiaContext } from './nvidia.ts';
-import { sourcesOf } from './sources.ts';
 
 /** PowerShell needs 1–3 s to start, and `systeminformation` asks it several questions. */
 const SYSTEM_INFORMATION_DEADLINE_MS = 15_000;

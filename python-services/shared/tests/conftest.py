@@ -1,0 +1,36 @@
+"""Fixtures: guards that are ended after each test, whatever happened in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from guarded import Guarded
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for a socket's name (107 bytes on Linux)."""
+    folder = Path(tempfile.mkdtemp(prefix="hl-"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def guarded(short_path: Path) -> Iterator[Callable[..., Guarded]]:
+    """Makes guards in one folder."""
+    made: list[Guarded] = []
+
+    def make(script: str | None = None, **more: Any) -> Guarded:
+        session = Guarded(short_path, **({} if script is None else {"script": script}), **more)
+        made.append(session)
+        return session
+
+    yield make
+    for session in made:
+        if hasattr(session, "process"):
+            session.end()

@@ -1,0 +1,102 @@
+/** P1 through the real CLI: `kill -9` at any moment of a `generate`, and of a first install. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { runCli, startCli } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
+import { preparedHome } from '../support/prepared-home.ts';
+import { describeProcesses, endAll, processesOfHome, until } from '../support/processes.ts';
+import { isFullSize, runsHere, Suite } from '../support/suite.ts';
+import { writeTinyGguf } from '../support/tiny-gguf.ts';
+
+const KILLS = isFullSize ? 200 : 20;
+const INSTALL_KILLS = isFullSize ? 20 : 4;
+const CLI_DEADLINE_MS = 120_000;
+/** The goal is 500 ms at the 99th percentile; a busy machine gets twenty times that. */
+const EMPTY_DEADLINE_MS = 10_000;
+const FAULTS = ['tree', 'slow-load=0.1', 'prefill-delay=40', 'token-delay=4'];
+
+const problem = process.platform === 'linux' ? null : 'survivors are found in /proc';
+
+function ask(model: string): readonly string[] {
+  return ['generate', model, 'count', '--engine', 'fake', '--max-tokens', '100', '--yes'];
+}
+
+async function expectEmpty(home: string, suite: Suite, when: string): Promise<void> {
+  try {
+    const isEmpty = (): boolean => processesOfHome(home).length === 0;
+    suite.duration(await until('an empty home', isEmpty, EMPTY_DEADLINE_MS));
+  } catch {
+    const left = processesOfHome(home);
+    endAll(left);
+    throw new Error(`${when}: left ${describeProcesses(left)}`);
+  }
+}
+
+test.runIf(runsHere('P1 (CLI)', problem))(
+  'leaves no process when the CLI gets kill -9 at any moment of a generate',
+  async () => {
+    const suite = new Suite('p1-kill-cli');
+    using prepared = await preparedHome();
+    using unhurt = prepared.trial();
+    const whole = await runCli(ask(unhurt.model), {
+      home: unhurt.path,
+      faults: FAULTS,
+      deadlineMs: CLI_DEADLINE_MS,
+    });
+    expect(whole.stderr).toContain('100 tok');
+    suite.fact('wholeRunMs', Math.round(whole.durationMs));
+    await suite.run(KILLS, { width: 2, deadlineMs: 400_000 }, async (index) => {
+      using home = prepared.trial();
+      const cli = startCli(ask(home.model), {
+        home: home.path,
+        faults: FAULTS,
+        deadlineMs: CLI_DEADLINE_MS,
+      });
+      const killAfterMs = suite.random() * whole.durationMs;
+      await new Promise((resolve) => setTimeout(resolve, killAfterMs));
+      suite.count(`${processesOfHome(home.path).length} processes at the kill`);
+      cli.child.kill('SIGKILL');
+      await expectEmpty(home.path, suite, `killed after ${Math.round(killAfterMs)} ms`);
+      if (index % 5 !== 0) return;
+      // What a kill leaves on the disk must not hold up the next command.
+      const next = await runCli(ask(home.model), {
+        home: home.path,
+        deadlineMs: CLI_DEADLINE_MS,
+      });
+      if (next.code !== 0) throw new Error(`the next run: exit ${next.code}, ${next.stderr}`);
+    });
+    const result = suite.finish();
+    expect(result.failed).toEqual([]);
+    expect(result.trials).toBe(KILLS);
+  },
+  600_000,
+);
+
+test.runIf(runsHere('P1 (install)', problem))(
+  'a CLI killed during the first install leaves no process, and the next one installs',
+  async () => {
+    const suite = new Suite('p1-kill-install');
+    await suite.run(INSTALL_KILLS, { width: 1, deadlineMs: 250_000 }, async () => {
+      using home = temporaryHome();
+      const model = writeTinyGguf(join(home.path, 'tiny.gguf'));
+      const options = { home: home.path, deadlineMs: CLI_DEADLINE_MS };
+      const cli = startCli(ask(model), options);
+      const isInstalling = (): boolean =>
+        processesOfHome(home.path).some(({ commandLine }) => commandLine.includes('install'));
+      await until('the installer', isInstalling, CLI_DEADLINE_MS);
+      await new Promise((resolve) => setTimeout(resolve, suite.random() * 600));
+      cli.child.kill('SIGKILL');
+      await expectEmpty(home.path, suite, 'killed while installing');
+      const next = await runCli(ask(model), options);
+      if (next.code !== 0) throw new Error(`the next run: exit ${next.code}, ${next.stderr}`);
+      const folders = readdirSync(join(home.path, 'data', 'engines', 'fake'));
+      const staged = folders.filter((name) => name.includes('staging'));
+      if (staged.length > 0) throw new Error(`staging folders are left: ${staged.join(', ')}`);
+    });
+    const result = suite.finish();
+    expect(result.failed).toEqual([]);
+    expect(result.trials).toBe(INSTALL_KILLS);
+  },
+  300_000,
+);

@@ -1,0 +1,181 @@
+/**
+ * P3: sixteen CLIs at once on an empty home share one install and one engine; the one that started
+ * it may be killed; and a killed guard leaves no lock behind.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { randomBytes } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { type CliOptions, type RunningCli, startCli } from '../support/cli.ts';
+import { GuardedSession } from '../support/guarded-session.ts';
+import { temporaryHome } from '../support/home.ts';
+import { endAll, processesOfHome, until } from '../support/processes.ts';
+import { isFullSize, runsHere, Suite } from '../support/suite.ts';
+import { writeTinyGguf } from '../support/tiny-gguf.ts';
+
+const TOGETHER = 16;
+const ROUNDS = isFullSize ? 20 : 1;
+const RESTARTS = isFullSize ? 100 : 12;
+const DEADLINE_MS = 240_000;
+/** Long enough that all sixteen meet the same start, on two busy cores too. */
+const FAULTS = ['slow-load=4'];
+
+const problem = process.platform === 'linux' ? null : 'engines are counted in /proc';
+
+/** Another holder of the session, as a CLI that joined it: keeps the engine while we count. */
+class Holder {
+  leases = 0;
+  readonly #socket: Socket;
+
+  constructor(control: string) {
+    this.#socket = connect({ path: control });
+    this.#socket.on('error', () => undefined);
+    createInterface({ input: this.#socket }).on('line', (line) => {
+      const event = JSON.parse(line) as { event: string; leases?: number };
+      if (event.event === 'session') this.leases = event.leases ?? 0;
+    });
+  }
+
+  ask(): void {
+    this.#socket.write('{"command":"status"}\n');
+  }
+
+  end(): void {
+    this.#socket.destroy();
+  }
+}
+
+async function holdSession(home: string): Promise<Holder> {
+  const run = join(home, 'run');
+  const control = (): string | undefined => {
+    try {
+      const key = readdirSync(run).find((name) => /^[0-9a-f]{8}$/.test(name));
+      if (key === undefined) return undefined;
+      return readdirSync(join(run, key)).includes('c.sock') ? join(run, key, 'c.sock') : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  await until('a session', () => control() !== undefined, DEADLINE_MS);
+  return new Holder(control() ?? '');
+}
+
+/** Engines that ever listened, by their logs. */
+function enginesStarted(home: string): number {
+  const folder = join(home, 'state', 'logs');
+  const text = readdirSync(folder)
+    .map((name) => readFileSync(join(folder, name), 'utf8'))
+    .join('\n');
+  return text.split('\n').filter((line) => line.includes('I listening on')).length;
+}
+
+async function runTogether(suite: Suite, isStarterKilled: boolean): Promise<void> {
+  using home = temporaryHome();
+  const model = writeTinyGguf(join(home.path, 'tiny.gguf'));
+  const prompt = 'What is the capital of Japan?';
+  const args = ['generate', model, prompt, '--engine', 'fake', '--max-tokens', '16', '--yes'];
+  const options: CliOptions = { home: home.path, faults: FAULTS, deadlineMs: DEADLINE_MS };
+  const clis = Array.from({ length: TOGETHER }, () => startCli([...args, '--quiet'], options));
+  try {
+    const holder = await holdSession(home.path);
+    let killed: RunningCli | undefined;
+    if (isStarterKilled) {
+      // The engine may outlive its starter only if somebody else holds it by then.
+      await until(
+        'somebody else who holds the session',
+        () => {
+          holder.ask();
+          return holder.leases >= 3;
+        },
+        DEADLINE_MS,
+      );
+      const guard = processesOfHome(home.path).find(({ commandLine }) =>
+        commandLine.includes('service.py serve'),
+      );
+      killed = clis.find(({ pid }) => pid === guard?.parent);
+      if (killed === undefined) throw new Error('the guard is no child of any CLI');
+      killed.child.kill('SIGKILL');
+    }
+    const results = await Promise.all(
+      clis.filter((cli) => cli !== killed).map(async (cli) => await cli.result),
+    );
+    const wrong = results.filter(
+      ({ code, stdout }) => code !== 0 || stdout.trim() !== 'The capital of Japan is Tokyo.',
+    );
+    for (const { durationMs } of results) suite.duration(durationMs);
+    const engines = enginesStarted(home.path);
+    const installed = readdirSync(join(home.path, 'data', 'engines', 'fake')).filter(
+      (name) => !name.endsWith('.lock'),
+    );
+    suite.fact(isStarterKilled ? 'afterKill' : 'unhurt', {
+      answered: results.length - wrong.length,
+      engines,
+      installed: installed.length,
+    });
+    holder.end();
+    if (wrong[0] !== undefined) {
+      const { code, stdout, stderr } = wrong[0];
+      throw new Error(`${wrong.length} without the answer: exit ${code}, ${stdout}${stderr}`);
+    }
+    if (engines !== 1) throw new Error(`${engines} engines were started`);
+    if (installed.length !== 1) throw new Error(`installed: ${installed.join(', ')}`);
+    await until('an empty home', () => processesOfHome(home.path).length === 0, 20_000);
+  } finally {
+    endAll(processesOfHome(home.path));
+  }
+}
+
+test.runIf(runsHere('P3', problem))(
+  'sixteen CLIs on an empty home share one install and one engine, and all answer',
+  async () => {
+    const suite = new Suite('p3-together');
+    await suite.run(ROUNDS, { width: 1, deadlineMs: 900_000 }, async () => {
+      await runTogether(suite, false);
+    });
+    await suite.run(ROUNDS, { width: 1, deadlineMs: 900_000 }, async () => {
+      await runTogether(suite, true);
+    });
+    const result = suite.finish();
+    expect(result.failed).toEqual([]);
+    expect(result.trials).toBe(2 * ROUNDS);
+  },
+  1_900_000,
+);
+
+test.runIf(runsHere('P3 (locks)', problem))(
+  'a session whose guard was killed at any point starts again at once',
+  async () => {
+    const suite = new Suite('p3-no-stale-lock');
+    using home = temporaryHome();
+    const key = randomBytes(4).toString('hex');
+    const faults = ['tree'];
+    await suite.run(RESTARTS, { width: 1, deadlineMs: 280_000 }, async () => {
+      const first = new GuardedSession({ home: home.path, faults, key, maxTokens: 400 });
+      await first.phase('spawn', 30_000);
+      await new Promise((resolve) => setTimeout(resolve, suite.random() * 120));
+      first.killGuard();
+      first.killStarter();
+      const begun = performance.now();
+      const second = new GuardedSession({ home: home.path, faults: [], key, maxTokens: 4 });
+      try {
+        await second.phase('done', 30_000);
+        suite.duration(performance.now() - begun);
+        if (!second.lines.some(({ event }) => event === 'ready')) {
+          throw new Error(`not ready: ${JSON.stringify(second.lines.slice(-3))}`);
+        }
+        const left = first.survivors();
+        if (left.length > 0) throw new Error(`${left.length} processes of the first are left`);
+      } finally {
+        second.killStarter();
+        await until('an empty tree', () => second.survivors().length === 0, 10_000);
+        endAll(first.survivors());
+      }
+    });
+    const result = suite.finish();
+    expect(result.failed).toEqual([]);
+    expect(result.trials).toBe(RESTARTS);
+  },
+  300_000,
+);
