@@ -76,17 +76,14 @@ function measureTime(): void {
     console.log(`${name.padEnd(9)} ÷ bare, paired: ${ratioText(ratioOf(times[name], times.bare))}`);
   }
   console.log('');
-  const ratio = (name: Case): number => median(times[name]) / median(times.bare);
-  const what = (name: string): string => `${name} ÷ \`node -e 0\`, medians`;
-  printGoal({
-    id: 'G1',
-    what: what('--version'),
-    value: ratio('version'),
-    limit: 1.35,
-    is: 'at most',
-  });
-  printGoal({ id: 'G1', what: what('--help'), value: ratio('help'), limit: 1.35, is: 'at most' });
-  printGoal({ id: 'G2', what: what('info'), value: ratio('info'), limit: 1.7, is: 'at most' });
+  for (const [id, name, limit] of [
+    ['G1', 'version', 1.35],
+    ['G1', 'help', 1.35],
+    ['G2', 'info', 1.7],
+  ] as const) {
+    const value = median(times[name]) / median(times.bare);
+    printGoal({ id, what: `${name} ÷ \`node -e 0\`, medians`, value, limit, is: 'at most' });
+  }
 }
 
 /** Peak resident memory as the process itself reads it at its exit: a parent's own never counts. */

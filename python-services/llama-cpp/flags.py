@@ -55,6 +55,17 @@ def _enum(path: str, kind: str, names: dict[str, str]) -> Callable[[Any, Any, st
     return setter
 
 
+def _word(path: str, values: dict[str, Any]) -> Callable[[Any, Any, str], None]:
+    """Return a setter that takes one of a few words."""
+
+    def read(text: str) -> Any:
+        if text not in values:
+            raise ValueError(f"expected one of {', '.join(values)}")
+        return values[text]
+
+    return _put(path, read)
+
+
 def _ignored(_module: Any, _params: Any, _text: str) -> None:
     """Accept what is already so in this build."""
 
@@ -76,6 +87,7 @@ _LOAD = {
     "mmap+mlock": "LLAMA_LOAD_MODE_MMAP_MLOCK",
     "dio": "LLAMA_LOAD_MODE_DIRECT_IO",
 }
+_FIT = {"on": True, "off": False}
 _POOLING = {
     name: f"LLAMA_POOLING_TYPE_{name.upper()}" for name in ("none", "mean", "cls", "last", "rank")
 }
@@ -119,6 +131,7 @@ VALUED: dict[str, Callable[[Any, Any, str], None]] = {
     "--cache-ram": _put("cache_ram_mib", _whole(-1)),
     "--cache-reuse": _put("n_cache_reuse", _whole(0)),
     "--load-mode": _enum("load_mode", "llama_load_mode", _LOAD),
+    "--fit": _word("fit_params", _FIT),
     "--n-gpu-layers": _put("n_gpu_layers", _gpu_layers),
     "--main-gpu": _put("main_gpu", _whole(0)),
     "--split-mode": _enum("split_mode", "llama_split_mode", _SPLIT),

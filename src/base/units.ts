@@ -18,10 +18,11 @@ export function formatBytes(bytes: number): string {
 
 /** `durationMs` as `12 ms`, `0.41 s`, `12.3 s`, `4 min 09 s` or `1 h 02 min`. */
 export function formatDuration(durationMs: number): string {
-  if (durationMs < 100) return `${Math.round(durationMs)} ms`;
+  // Each limit is where rounding reaches the next unit: `1 min 00 s`, never `60.0 s`.
+  if (durationMs < 99.5) return `${Math.round(durationMs)} ms`;
   const seconds = durationMs / 1000;
-  if (seconds < 10) return `${seconds.toFixed(2)} s`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.995) return `${seconds.toFixed(2)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   const minutes = Math.floor(whole / 60);
   if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, '0')} s`;

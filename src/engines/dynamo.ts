@@ -116,6 +116,7 @@ const engine: Engine = {
   name: 'NVIDIA Dynamo',
   homepage: 'https://github.com/ai-dynamo/dynamo',
   license: 'Apache-2.0',
+  command: 'python -m dynamo.frontend',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

@@ -19,10 +19,13 @@ export interface Engine {
   readonly homepage: string;
   /** SPDX identifier. */
   readonly license: string;
+  /** What a person types before the arguments, `vllm serve`; the id when absent. */
+  readonly command?: string;
   /** `false`: known to the decision and the documents, but this version cannot start it. */
   readonly isDriven: boolean;
   /** The release that `environments` installs; a plan without an installation assumes it. */
   readonly versionPinned: string;
+  /** Strongest first: of two engines with a trait the tree takes the one that lists it earlier. */
   readonly traits: readonly Trait[];
   readonly formats: readonly FormatSupport[];
   readonly requirements: Requirements;

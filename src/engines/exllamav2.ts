@@ -51,6 +51,7 @@ const engine: Engine = {
   name: 'ExLlamaV2',
   homepage: 'https://github.com/turboderp-org/exllamav2',
   license: 'MIT AND AGPL-3.0-only',
+  command: 'python main.py',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

@@ -59,6 +59,7 @@ const engine: Engine = {
   name: 'ExLlamaV3',
   homepage: 'https://github.com/turboderp-org/exllamav3',
   license: 'MIT AND AGPL-3.0-only',
+  command: 'python main.py',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

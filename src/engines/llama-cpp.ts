@@ -9,7 +9,6 @@ import type {
   EngineInput,
   EngineMetrics,
   FormatSupport,
-  Installation,
   PlanArgument,
   Reason,
   Requirements,
@@ -23,6 +22,7 @@ import type { Target } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { OFFLOAD_CODE, type FitRules } from './shared/fit.ts';
 import { modelPath } from './shared/identity.ts';
+import { LLAMA_SERVER, refuseInstallation } from './shared/llama-program.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
 import { pickMetrics, ratioOf, readSamples } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
@@ -30,9 +30,6 @@ import { compareVersions } from './shared/versions.ts';
 
 /** The number at the end is llama.cpp's own build. */
 const VERSION_PINNED = '2026.10.11549';
-
-/** Older builds have `--mmap`/`--mlock` where `--load-mode` is now, and another default port. */
-const BUILD_MIN = 10_884;
 
 /** The wheels for GPUs are built on Ubuntu 22.04 (manylinux_2_35); those for CPUs need 2.17. */
 const GLIBC_MIN_GPU = '2.35';
@@ -130,30 +127,19 @@ function checkGlibc(input: EngineInput, target: Target): readonly Reason[] {
 
 function checkInstallation({ installation }: EngineInput, target: Target): readonly Reason[] {
   if (installation === null) return [];
-  const build = buildNumber(installation);
+  const hint = 'remove it from the configuration or from PATH to use the build we install';
+  const tooOld = refuseInstallation(installation);
   const reasons: Reason[] = [];
-  if (build !== null && build < BUILD_MIN) {
-    reasons.push({
-      code: 'version-too-old',
-      because: `build ${build} at \`${installation.path}\` is older than ${BUILD_MIN}`,
-      hint: 'update it, or remove it from the configuration to use the build we install',
-    });
-  }
+  if (tooOld !== null) reasons.push({ code: 'version-too-old', because: tooOld, hint });
   // An environment of ours is made anew for another device; a binary of the user's is what it is.
   if (installation.recipe === null && !installation.devices.includes(target.device)) {
     reasons.push({
       code: 'build-lacks-device',
       because: `the build at \`${installation.path}\` computes on ${installation.devices.join(', ')}, not on ${target.device}`,
-      hint: 'use `--device cpu`, or remove it from the configuration to use the build we install',
+      hint: `use \`--device cpu\`, or ${hint}`,
     });
   }
   return reasons;
-}
-
-/** `2026.10.11549` → 11549, `b11434` → 11434; `0.5.1` and what nobody can read → null. */
-function buildNumber({ version }: Installation): number | null {
-  const last = /(\d{4,6})(?:-[0-9a-z]+)?$/.exec(version)?.[1];
-  return last === undefined ? null : Number(last);
 }
 
 function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
@@ -198,30 +184,27 @@ function threadArguments({ machine }: EngineInput): readonly PlanArgument[] {
 }
 
 function deviceArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
-  if (verdict.device === 'cpu')
-    return [toggleLoadMode(input, verdict)].filter((arg) => arg !== null);
   const isSplit = verdict.notes.some((note) => note.code === OFFLOAD_CODE);
+  const fit = isSplit
+    ? flag('--fit', 'on', { because: 'layers beyond the GPU stay in main memory' })
+    : flag('--fit', 'off', { because: 'nothing left to find out by loading the model twice' });
+  if (verdict.device === 'cpu') return [...loadMode(input, verdict), fit];
   const layers = isSplit
     ? flag('--n-gpu-layers', 'auto', {
         because: 'not all layers fit: the engine measures how many do, experts go last',
         origin: 'machine',
       })
     : flag('--n-gpu-layers', 'all', { because: 'all layers fit on the GPU', origin: 'machine' });
-  const fit = isSplit
-    ? flag('--fit', 'on', { because: 'layers beyond the GPU stay in main memory' })
-    : flag('--fit', 'off', { because: 'context and slots are decided already' });
   return [layers, fit, flag('--flash-attn', 'auto', { because: 'on where the GPU has kernels' })];
 }
 
 /** Weights read into memory, not mapped: no page faults in the first answers, and huge pages. */
-function toggleLoadMode({ machine }: EngineInput, verdict: VerdictOk): PlanArgument | null {
+function loadMode({ machine }: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
   const total = machine.memory.bytesTotal;
   // A model near the size of the memory is better mapped: its pages can be dropped and read again.
-  if (total === null || verdict.memory.weightsBytes > total / 2) return null;
-  return flag('--load-mode', 'none', {
-    because: 'weights in plain memory decode faster than a mapped file, and there is room',
-    origin: 'machine',
-  });
+  if (total === null || verdict.memory.weightsBytes > total / 2) return [];
+  const because = 'weights in plain memory decode faster than a mapped file, and there is room';
+  return [flag('--load-mode', 'none', { because, origin: 'machine' })];
 }
 
 const CACHE_BYTES_MAX = 8 * GIB;
@@ -239,10 +222,10 @@ function taskArguments({ workload }: EngineInput, verdict: VerdictOk): readonly 
   if (!isRerank && !workload.needs.includes('embeddings')) return [];
   const because = 'an input is encoded in one piece';
   return [
-    toggle(isRerank ? '--rerank' : '--embedding', {
-      because: `the workload is ${isRerank ? 'reranking' : 'embeddings'}`,
-      origin: 'workload',
-    }),
+    toggle('--embedding', { because: 'vectors, not text', origin: 'workload' }),
+    ...(isRerank
+      ? [flag('--pooling', 'rank', { because: 'the workload is reranking', origin: 'workload' })]
+      : []),
     flag('--batch-size', verdict.contextTokens, { because, origin: 'workload' }),
     flag('--ubatch-size', verdict.contextTokens, { because, origin: 'workload' }),
   ];
@@ -294,6 +277,7 @@ const engine: Engine = {
   name: 'llama.cpp',
   homepage: 'https://github.com/ggml-org/llama.cpp',
   license: 'MIT',
+  command: 'llama-server',
   isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
@@ -333,6 +317,7 @@ const engine: Engine = {
       bytesOnDisk: 170_000_000,
     },
   ],
+  programs: [LLAMA_SERVER],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>

@@ -190,6 +190,7 @@ const engine: Engine = {
   name: 'MAX',
   homepage: 'https://docs.modular.com/max',
   license: 'LicenseRef-Modular-Community',
+  command: 'max serve',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

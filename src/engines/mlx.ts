@@ -118,6 +118,7 @@ const engine: Engine = {
   name: 'MLX',
   homepage: 'https://github.com/ml-explore/mlx-lm',
   license: 'MIT',
+  command: 'mlx_lm.server',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

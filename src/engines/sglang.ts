@@ -141,6 +141,7 @@ const engine: Engine = {
   name: 'SGLang',
   homepage: 'https://docs.sglang.io',
   license: 'Apache-2.0',
+  command: 'python -m sglang.launch_server',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

@@ -127,6 +127,7 @@ const engine: Engine = {
   name: 'TensorRT-LLM',
   homepage: 'https://nvidia.github.io/TensorRT-LLM',
   license: 'Apache-2.0',
+  command: 'trtllm-serve',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

@@ -229,6 +229,7 @@ const engine: Engine = {
   name: 'vLLM',
   homepage: 'https://docs.vllm.ai',
   license: 'Apache-2.0',
+  command: 'vllm serve',
   isDriven: false,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,

@@ -12,25 +12,10 @@ import type { Log } from '../base/log.ts';
 import { sessionRunFolder, type Paths } from '../base/paths.ts';
 import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { LaunchOptions } from './launch-options.ts';
 import { connectGuard, GuardLink, type SessionEvent } from './guard-link.ts';
 import { sessionsFolder, type SessionAbout } from './ledger.ts';
 import { Session } from './session.ts';
-
-export interface LaunchOptions {
-  readonly engine: Engine;
-  readonly paths: Paths;
-  /** Interpreter of the engine's environment, or the machine's own for a program that is not ours. */
-  readonly python: string;
-  /** Absolute path of the engine's `service.py`. */
-  readonly service: string;
-  readonly keepAliveMs: number;
-  /** Longest start; `null` = the plan's own. */
-  readonly startDeadlineMs: number | null;
-  readonly env: NodeJS.ProcessEnv;
-  readonly signal: AbortSignal;
-  readonly log: Log;
-  readonly onPhase: (phase: string, detail: string, fraction: number | null) => void;
-}
 
 /** Addresses tried before a squatter wins. */
 const ADDRESS_ATTEMPTS_MAX = 5;

@@ -7,7 +7,7 @@ import type { Address } from '../base/http.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { EngineFailureCode, LaunchPlan, LogReading } from '../engines/engine.ts';
 import type { ExitedEvent, GuardEvent, GuardLink, SessionEvent } from './guard-link.ts';
-import type { LaunchOptions } from './launch.ts';
+import type { LaunchOptions } from './launch-options.ts';
 import { waitReady } from './readiness.ts';
 
 /** No log byte, CPU time, I/O or memory growth for this long: nothing is happening any more. */

@@ -173,12 +173,11 @@ function familyWeights(family: Family, bits: WeightBits): WeightsIndex {
   const table = family.vocabularySize * family.hiddenSize;
   const isLookUp = family.task !== 'chat' && family.task !== 'completion';
   const tables = family.isTied || isLookUp ? 1 : 2;
-  const bytes = (parameters: number, width: number): number => Math.round((parameters * width) / 8);
   const layers = family.parameters - family.parametersExperts - table * tables;
-  const bytesExperts = bytes(family.parametersExperts, bits.experts);
-  const bytesEmbedding = family.isTied ? 0 : bytes(table, bits.embedding);
-  const bytesHead = isLookUp ? 0 : bytes(table, bits.head);
-  const bytesDense = bytes(layers, bits.layers) + bytesHead;
+  const bytesExperts = bytesAt(family.parametersExperts, bits.experts);
+  const bytesEmbedding = family.isTied ? 0 : bytesAt(table, bits.embedding);
+  const bytesHead = isLookUp ? 0 : bytesAt(table, bits.head);
+  const bytesDense = bytesAt(layers, bits.layers) + bytesHead;
   const bytesTotal = bytesDense + bytesExperts + bytesEmbedding;
   return {
     bytesTotal,
@@ -188,4 +187,8 @@ function familyWeights(family: Family, bits: WeightBits): WeightsIndex {
     parameters: family.parameters,
     bitsPerWeight: (8 * bytesTotal) / family.parameters,
   };
+}
+
+function bytesAt(parameters: number, bits: number): number {
+  return Math.round((parameters * bits) / 8);
 }

@@ -33,6 +33,8 @@ export function packingOf(config: JsonObject): WeightPacking {
   if (found === undefined) return PLAIN;
   const method =
     typeof found['quant_method'] === 'string' ? found['quant_method'].toLowerCase() : '';
+  const algorithm =
+    typeof found['quant_algo'] === 'string' ? found['quant_algo'].toLowerCase() : method;
   const bits = typeof found['bits'] === 'number' ? found['bits'] : null;
   const groupSize = typeof found['group_size'] === 'number' ? found['group_size'] : null;
   const packing = (format: WeightFormat, quantization: string | null): WeightPacking => {
@@ -56,9 +58,7 @@ export function packingOf(config: JsonObject): WeightPacking {
     case 'compressed-tensors':
       return compressed(found);
     case 'modelopt':
-      return String(found['quant_algo']).toUpperCase() === 'FP8'
-        ? packing('fp8', 'fp8')
-        : { ...PLAIN, quantization: String(found['quant_algo'] ?? 'modelopt').toLowerCase() };
+      return algorithm === 'fp8' ? packing('fp8', 'fp8') : { ...PLAIN, quantization: algorithm };
     default:
       return { ...PLAIN, quantization: method };
   }

@@ -48,8 +48,6 @@ export function configKeys(config: JsonObject): ConfigKeys {
     ...DEFAULTS[typeName === 'gemma3' ? 'gemma3_text' : (typeName ?? '')],
     ...own,
   };
-  const isCount = (value: unknown): value is number =>
-    typeof value === 'number' && Number.isFinite(value) && value >= 0;
   return {
     modelType: typeName,
     number: (...names) => names.map((name) => values[name]).find(isCount) ?? null,
@@ -58,4 +56,8 @@ export function configKeys(config: JsonObject): ConfigKeys {
     object: (name) => (isJsonObject(values[name]) ? values[name] : null),
     flag: (name) => values[name] === true,
   };
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value >= 0;
 }

@@ -17,7 +17,7 @@ import {
   describeOllama,
 } from './describe-store.ts';
 import type { ModelInfo } from './model.ts';
-import { parseReference, type Reference } from './reference.ts';
+import { parseReference, type Reference, type ShortReference } from './reference.ts';
 import { hubFolder, listHubRepos } from './store-hub.ts';
 import { selectVariant, variantName } from './variants.ts';
 
@@ -61,22 +61,30 @@ export async function describeModel(text: string, options: DescribeOptions): Pro
         ? await refuseUnknown(text, options)
         : await describeDemo(match, null, options);
     }
+    case 'short':
+      return await describeShort(text, reference, options);
     case 'url':
-      return fail('HL_MODEL_NOT_LOCAL', {
-        ref: reference.url,
-        looked: 'this machine',
-        hint: 'fetch the file with your own tool and give its path',
-      });
-    case 'short': {
-      const local = await describeLocalHit(reference, options);
-      if (local !== null) return local;
-      const match = findInCatalog(reference);
-      if (match === null) return await refuseUnknown(text, options);
-      return match.kind === 'family'
-        ? await describeFamily(match.family, reference.variant, options)
-        : await describeDemo(match, reference.variant, options);
-    }
+      break;
   }
+  return fail('HL_MODEL_NOT_LOCAL', {
+    ref: reference.url,
+    looked: 'this machine',
+    hint: 'fetch the file with your own tool and give its path',
+  });
+}
+
+async function describeShort(
+  text: string,
+  reference: ShortReference,
+  options: DescribeOptions,
+): Promise<ModelInfo> {
+  const local = await describeLocalHit(reference, options);
+  if (local !== null) return local;
+  const match = findInCatalog(reference);
+  if (match === null) return await refuseUnknown(text, options);
+  return match.kind === 'family'
+    ? await describeFamily(match.family, reference.variant, options)
+    : await describeDemo(match, reference.variant, options);
 }
 
 /** Follows the user's aliases; an explicit scheme and a path are never one. */

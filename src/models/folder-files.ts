@@ -51,7 +51,6 @@ function sorted(paths: readonly string[]): FolderFiles {
   const ggufs = paths
     .filter(isGguf)
     .filter((path) => !/-(?!00001)\d{5}-of-\d{5}\.gguf$/i.test(path));
-  const isProjector = (path: string): boolean => /(?:^|[^a-z])mmproj[^/]*$/i.test(path);
   const [shardIndex = null] = ending(/\/(?:model|[^/]*)\.safetensors\.index\.json$/);
   return {
     hasConfig: ending(/\/config\.json$/).length > 0,
@@ -62,6 +61,10 @@ function sorted(paths: readonly string[]): FolderFiles {
     pickles: ending(/\.(?:bin|pth?|ckpt|pkl|pickle)$/i),
     others: paths,
   };
+}
+
+function isProjector(path: string): boolean {
+  return /(?:^|[^a-z])mmproj[^/]*$/i.test(path);
 }
 
 function isGguf(path: string): boolean {

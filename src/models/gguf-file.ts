@@ -69,7 +69,7 @@ async function openPart(
     return await openFileSource(path);
   } catch (thrown) {
     if (place.of === 1) throw thrown;
-    fail(
+    return fail(
       'HL_MODEL_CORRUPT',
       {
         path,
@@ -90,7 +90,7 @@ function checkSplit(paths: readonly string[], headers: readonly GgufHeader[]): v
     if (typeof count !== 'number' || (count > 1 && paths.length === 1)) {
       fail('HL_MODEL_CORRUPT', {
         path,
-        because: `it is part ${Number(number) + 1} of ${String(count)}, but its name does not say so`,
+        because: 'it is one part of several, but its name does not say which',
         hint: 'give the parts their published names (`NAME-00001-of-00003.gguf`)',
       });
     }

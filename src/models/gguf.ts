@@ -66,25 +66,19 @@ async function readVersion(cursor: GgufCursor, source: Source): Promise<number> 
     refuseForeignMagic(path, start, GGUF_START);
   await cursor.bytes(4, 'the magic');
   const version = await cursor.u32('the version');
-  if (version === 2 || version === 3) return version;
-  if (version === 1) {
-    fail('HL_MODEL_FORMAT_UNSUPPORTED', {
-      path,
-      because: 'it is GGUF version 1, which engines no longer read',
-      hint: 'fetch a newer conversion of the model',
-    });
-  }
-  if (version !== 0 && version % 65_536 === 0) {
-    fail('HL_MODEL_FORMAT_UNSUPPORTED', {
-      path,
-      because: 'it is a big-endian GGUF, made for other machines',
-      hint: 'fetch the little-endian file of the model',
-    });
-  }
-  fail('HL_MODEL_FORMAT_UNSUPPORTED', {
-    path,
-    because: `it is GGUF version ${version}, this version of HyperLlama reads 2 and 3`,
-  });
+  return version === 2 || version === 3 ? version : refuseVersion(path, version);
+}
+
+function refuseVersion(path: string, version: number): never {
+  const isBigEndian = version !== 0 && version % 65_536 === 0;
+  const because =
+    version === 1
+      ? 'it is GGUF version 1, which engines no longer read'
+      : isBigEndian
+        ? 'it is a big-endian GGUF, made for other machines'
+        : `it is GGUF version ${version}, and this version of HyperLlama reads 2 and 3`;
+  const wanted = isBigEndian ? 'the little-endian file' : 'another conversion';
+  fail('HL_MODEL_FORMAT_UNSUPPORTED', { path, because, hint: `fetch ${wanted} of the model` });
 }
 
 async function readMetadata(cursor: GgufCursor, count: number): Promise<Map<string, GgufValue>> {

@@ -26,29 +26,20 @@ export const LAYERS_MAX = 4096;
 
 /** Equal layers as one group, in the order of their first layer. */
 export function groupLayers(layers: readonly Layer[]): readonly AttentionGroup[] {
-  const counts = new Map<string, { readonly layer: Layer; count: number }>();
+  const groups = new Map<string, { readonly layer: Layer; count: number }>();
   for (const layer of layers) {
-    const key = JSON.stringify(Object.entries(layer).sort());
-    const known = counts.get(key);
-    if (known === undefined) counts.set(key, { layer, count: 1 });
+    const key = keyOf(layer);
+    const known = groups.get(key);
+    if (known === undefined) groups.set(key, { layer, count: 1 });
     else known.count += 1;
   }
-  return [...counts.values()].map(({ layer, count }) => withCount(layer, count));
+  return [...groups.values()].map(({ layer, count }) => ({ ...layer, layers: count }));
 }
 
-function withCount(layer: Layer, layers: number): AttentionGroup {
-  switch (layer.kind) {
-    case 'full': {
-      const { kvHeads, headDimKey, headDimValue } = layer;
-      return { kind: 'full', layers, kvHeads, headDimKey, headDimValue };
-    }
-    case 'sliding': {
-      const { kvHeads, headDimKey, headDimValue, windowTokens } = layer;
-      return { kind: 'sliding', layers, kvHeads, headDimKey, headDimValue, windowTokens };
-    }
-    case 'mla':
-      return { kind: 'mla', layers, latentWidth: layer.latentWidth };
-    case 'linear':
-      return { kind: 'linear', layers, stateElements: layer.stateElements };
-  }
+function keyOf(layer: Layer): string {
+  const { kind } = layer;
+  if (kind === 'mla') return `${kind} ${layer.latentWidth}`;
+  if (kind === 'linear') return `${kind} ${layer.stateElements}`;
+  const widths = `${layer.kvHeads} ${layer.headDimKey} ${layer.headDimValue}`;
+  return kind === 'sliding' ? `${kind} ${widths} ${layer.windowTokens}` : `${kind} ${widths}`;
 }

@@ -79,17 +79,14 @@ export function expertShareTouched(model: ModelInfo, batch: number): number {
 }
 
 function groupTokenBytes(group: AttentionGroup, bytesPerElement: number): number {
-  switch (group.kind) {
-    case 'full':
-    case 'sliding':
-      return (
-        group.layers * group.kvHeads * (group.headDimKey + group.headDimValue) * bytesPerElement
-      );
-    case 'mla':
-      return group.layers * group.latentWidth * bytesPerElement;
-    case 'linear':
-      return 0;
-  }
+  return group.layers * tokenWidth(group) * bytesPerElement;
+}
+
+/** Elements that one token takes in one layer. */
+function tokenWidth(group: AttentionGroup): number {
+  if (group.kind === 'linear') return 0;
+  if (group.kind === 'mla') return group.latentWidth;
+  return group.kvHeads * (group.headDimKey + group.headDimValue);
 }
 
 function tokensKept(group: AttentionGroup, contextTokens: number): number {

@@ -49,11 +49,12 @@ export function formatReference(reference: Reference): string {
       return `lmstudio:${reference.repo}${suffix('/', reference.path)}`;
     case 'package':
       return `pypi:${reference.name}`;
-    case 'url':
-      return reference.url;
     case 'short':
       return `${reference.name}${suffix(':', reference.size)}${suffix(':', reference.variant)}`;
+    case 'url':
+      break;
   }
+  return reference.url;
 }
 
 function suffix(mark: string, part: string | null): string {

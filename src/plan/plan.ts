@@ -2,7 +2,7 @@
  * Answers: exactly how is it started? The engine's own plan, the user's overrides, and the
  * fingerprint under which a running session may be shared.
  */
-import type { EngineInput, EnginePlan, LaunchPlan, PlanArgument } from '../engines/engine.ts';
+import type { EngineInput, EnginePlan, LaunchPlan } from '../engines/engine.ts';
 import type { Engine, VerdictOk } from '../engines/engine.ts';
 
 /** Serialisable, the same for the same input; holds no port, socket or secret. */
@@ -26,16 +26,4 @@ function fingerprint(plan: EnginePlan): string {
   // By name, because an import would load it (5 ms) for commands that plan nothing.
   const { createHash } = process.getBuiltinModule('node:crypto');
   return createHash('sha256').update(JSON.stringify(what)).digest('hex').slice(0, 16);
-}
-
-/** The command as a person would type it: quoted where a shell needs it. */
-export function commandLine(plan: EnginePlan, program: string): string {
-  const words = plan.args.flatMap(({ flag, value }: PlanArgument) =>
-    value === null ? [flag] : [flag, value],
-  );
-  return [program, ...words].map((word) => quoteForShell(word)).join(' ');
-}
-
-export function quoteForShell(word: string): string {
-  return /^[\w@%+=:,./{}-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

@@ -94,6 +94,7 @@ class Guard:
             self._leases.close(holder)
             return
         self._linger_until = NEVER
+        self._leases.close_released()
 
     def follow(self, holder: Holder, command: dict[str, Any]) -> None:
         """Follow a command; one that makes no sense is passed over."""
@@ -108,9 +109,16 @@ class Guard:
             if type(ms) is int and 0 <= ms <= KEEP_ALIVE_MS_MAX:
                 self._session.keep_alive_s = ms / 1000
         elif name == "release":
-            self._leases.release(holder)
+            self._release(holder)
         elif name == "status":
             self._tell_session(holder)
+
+    def _release(self, holder: Holder) -> None:
+        """End a lease in order; the last holder reads on, to see the tree go."""
+        self._leases.release(holder)
+        is_held = self._leases.count > 0 or self._session.keep_alive_s > 0
+        if is_held and self._session.state != "stopping":
+            self._leases.close(holder)
 
     def last_lease_ended(self, *, is_orderly: bool) -> None:
         """Begin to linger; an end that is under way need not be gentle for nobody."""

@@ -122,6 +122,11 @@ class Leases:
         """End the lease of a holder in order; it may go on reading."""
         self._end_lease(holder, is_orderly=True)
 
+    def close_released(self) -> None:
+        """Let go of those who waited for an end that does not come: somebody new holds on."""
+        for holder in [holder for holder in self._holders if not holder.is_lease]:
+            self.close(holder)
+
     def close(self, holder: Holder) -> None:
         """Let go of a holder; without a `release` before it counts as killed."""
         if not holder.is_open:

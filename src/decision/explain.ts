@@ -1,0 +1,119 @@
+/** Answers: a decision in words for people: what was chosen, why not the others, the command. */
+import { formatBytes, formatCount } from '../base/units.ts';
+import type { EnginePlan, Reason } from '../engines/engine.ts';
+import { commandLine } from '../engines/shared/command-line.ts';
+import type { Decision, Rejected } from './decide.ts';
+
+export interface Explained {
+  readonly decision: Decision;
+  readonly plan: EnginePlan;
+}
+
+/** Which of the four questions a refusal answers; what is not here is about the machine. */
+const FORMAT_CODES: readonly string[] = ['format-unsupported', 'architecture-unknown'];
+const WORKLOAD_CODES: readonly string[] = [
+  'need-unsupported',
+  'task-mismatch',
+  'model-lacks-vision',
+  'context-too-long',
+];
+/** Facts every decision carries; the others are notes. */
+const FACT_CODES: readonly string[] = ['machine', 'format', 'workload'];
+
+/** Several lines, the last one with its line end. */
+export function explainDecision({ decision, plan }: Explained): string {
+  const { because, rejected, row } = decision;
+  const [first, ...rest] = because;
+  const lines = [
+    headline(decision),
+    factLine('machine', because, outText(rejected, 'machine')),
+    factLine('format', because, outText(rejected, 'format')),
+    factLine('workload', because, first?.because ?? ''),
+    labelled('memory', memoryText(decision)),
+    labelled('evidence', `nothing measured here yet → decided by the tree, row ${row}`),
+    ...rest
+      .filter(({ code }) => !FACT_CODES.includes(code))
+      .map((reason) => labelled('note', withHint(reason))),
+    labelled('command', commandLine(decision.engine, plan)),
+    ...plan.args.map(({ flag, value, because: why }) =>
+      `           ${value === null ? flag : `${flag} ${value}`}`.padEnd(44).concat(`  ${why}`),
+    ),
+    ...environmentLines(plan),
+    ...rejectedLines(rejected),
+    ...overrideLines(decision, plan),
+  ];
+  return `${lines.filter((line) => line !== null).join('\n')}\n`;
+}
+
+function headline({ engine, rejected }: Decision): string {
+  const others = rejected.filter(({ isEligible }) => isEligible).map((other) => other.engine.name);
+  const chose = `Chose ${engine.name}`;
+  const undriven = engine.isDriven ? '' : ' (this version cannot start it yet)';
+  if (others.length > 0) return `${chose}${undriven} over ${others.join(', ')}`;
+  const isAlone = rejected.length > 0;
+  return `${chose}${undriven}${isAlone ? ', the only engine that can serve this' : ''}`;
+}
+
+function factLine(code: string, because: readonly Reason[], consequence: string): string | null {
+  const fact = because.find((reason) => reason.code === code);
+  if (fact === undefined) return null;
+  const arrow = consequence === '' ? '' : `→ ${consequence}`;
+  return labelled(code, arrow === '' ? fact.because : `${fact.because.padEnd(56)} ${arrow}`);
+}
+
+function labelled(label: string, text: string): string {
+  return ` ${label.padEnd(9)} ${text}`;
+}
+
+/** `SGLang, TensorRT-LLM out` for those whose first reason is of this kind. */
+function outText(rejected: readonly Rejected[], kind: 'machine' | 'format'): string {
+  const names = rejected
+    .filter(({ isEligible, reasons }) => !isEligible && kindOf(reasons[0]) === kind)
+    .map(({ engine }) => engine.name);
+  return names.length === 0 ? '' : `${names.join(', ')} out`;
+}
+
+function kindOf(reason: Reason | undefined): 'machine' | 'format' | 'workload' {
+  if (reason === undefined) return 'machine';
+  if (FORMAT_CODES.includes(reason.code)) return 'format';
+  return WORKLOAD_CODES.includes(reason.code) ? 'workload' : 'machine';
+}
+
+function memoryText({ verdict }: Decision): string {
+  const { weightsBytes, kvCacheBytes, overheadBytes, basis } = verdict.memory;
+  const total = weightsBytes + kvCacheBytes + overheadBytes;
+  const slots = `${verdict.slots} × ${formatCount(verdict.contextTokens)} tokens`;
+  return `${formatBytes(total)} = weights ${formatBytes(weightsBytes)} + KV cache ${formatBytes(kvCacheBytes)} (${slots}) + its own ${formatBytes(overheadBytes)}, by ${basis}`;
+}
+
+function environmentLines({ environment }: EnginePlan): readonly string[] {
+  const words = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
+  return words.length === 0 ? [] : [labelled('variables', words.join(' '))];
+}
+
+function rejectedLines(rejected: readonly Rejected[]): readonly string[] {
+  const refused = rejected.filter(({ isEligible }) => !isEligible);
+  if (refused.length === 0) return [];
+  return [
+    'Not possible here:',
+    ...refused.map(
+      ({ engine, reasons }) =>
+        ` ${engine.name.padEnd(14)} ${reasons.map((reason) => withHint(reason)).join('; ')}`,
+    ),
+  ];
+}
+
+function withHint({ because, hint }: Reason): string {
+  return hint === null ? because : `${because} (${hint})`;
+}
+
+function overrideLines({ rejected, engine }: Decision, plan: EnginePlan): readonly string[] {
+  const eligible = rejected.filter(({ isEligible }) => isEligible);
+  const [second] = eligible;
+  if (second === undefined) return [];
+  const ids = [engine.id, second.engine.id].join(',');
+  return [
+    `Override: ${eligible.map((other) => `--engine ${other.engine.id}`).join(' or ')}`,
+    `Measure:  hyperllama bench ${plan.model.ref} --engines ${ids}`,
+  ];
+}

@@ -1,0 +1,20 @@
+/** What a start needs to know besides its plan. */
+import type { Log } from '../base/log.ts';
+import type { Paths } from '../base/paths.ts';
+import type { Engine } from '../engines/engine.ts';
+
+export interface LaunchOptions {
+  readonly engine: Engine;
+  readonly paths: Paths;
+  /** Interpreter of the engine's environment, or the machine's own for a program that is not ours. */
+  readonly python: string;
+  /** Absolute path of the engine's `service.py`. */
+  readonly service: string;
+  readonly keepAliveMs: number;
+  /** Longest start; `null` = the plan's own. */
+  readonly startDeadlineMs: number | null;
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  readonly onPhase: (phase: string, detail: string, fraction: number | null) => void;
+}
