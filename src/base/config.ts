@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
+import type { core } from 'zod';
 import { errnoOf, fail } from './errors.ts';
 import { nearestNames } from './suggest.ts';
 
@@ -65,6 +66,8 @@ export async function loadConfig(options: {
   return config;
 }
 
+type ZodIssue = core.$ZodIssue;
+
 type ConfigValues = { [K in keyof Config]?: Config[K]['value'] | undefined };
 
 /** Scalars are replaced, tables are merged key by key. */
@@ -101,7 +104,8 @@ async function parseConfig(text: string, file: string): Promise<ConfigValues> {
   try {
     value = parseYaml(text, { maxAliasCount: 50 });
   } catch (error) {
-    const problem = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const words = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
+    const problem = words.replace(/:$/, '');
     return fail('HL_CONFIG_INVALID', { file, problem }, { cause: error });
   }
   return await validate(value ?? {}, file);
@@ -119,17 +123,41 @@ async function validate(value: unknown, file: string): Promise<ConfigValues> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const at = issue === undefined || issue.path.length === 0 ? '' : `\`${issue.path.join('.')}\`: `;
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  const near =
-    unknown === undefined
-      ? []
-      : nearestNames(unknown, Object.keys(DEFAULTS), { count: 1, isAnyDistance: false });
-  const meant = near[0] === undefined ? '' : `; did you mean \`${near[0]}\`?`;
-  return fail('HL_CONFIG_INVALID', {
-    file,
-    problem: `${at}${issue?.message ?? 'not a configuration'}${meant}`,
-  });
+  const path = issue?.path ?? [];
+  const at = path.length === 0 ? '' : `\`${path.join('.')}\`: `;
+  return fail('HL_CONFIG_INVALID', { file, problem: `${at}${issueWords(issue, value)}` });
+}
+
+/** What zod found, in our words, with the value that is there. */
+function issueWords(issue: ZodIssue | undefined, value: unknown): string {
+  switch (issue?.code) {
+    case 'unrecognized_keys': {
+      const unknown = issue.keys[0] ?? '';
+      const options = { count: 1, isAnyDistance: false };
+      const [near] = nearestNames(unknown, Object.keys(DEFAULTS), options);
+      const meant = near === undefined ? '' : `; did you mean \`${near}\`?`;
+      return `there is no setting \`${unknown}\`${meant}`;
+    }
+    case 'invalid_value': {
+      const allowed = issue.values.map((word) => `\`${String(word)}\``).join(', ');
+      return `got ${valueWords(issue, value)}, expected one of ${allowed}`;
+    }
+    case 'invalid_type': {
+      const expected = issue.expected === 'string' ? 'a text' : 'a table of settings';
+      return `got ${valueWords(issue, value)}, expected ${expected}`;
+    }
+    case 'too_small':
+      return 'is empty';
+    default:
+      return issue?.message ?? 'not a configuration';
+  }
+}
+
+function valueWords({ path }: ZodIssue, value: unknown): string {
+  let found = value;
+  for (const key of path) found = (found as Readonly<Record<PropertyKey, unknown>>)[key];
+  if (Array.isArray(found)) return 'a list';
+  return found !== null && typeof found === 'object' ? 'a table' : `\`${String(found)}\``;
 }
 
 async function readConfigFile(file: string): Promise<string | null> {

@@ -130,7 +130,7 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     2,
     400,
     (p) => `configuration \`${p.file}\`: ${p.problem}`,
-    () => 'run `hyperllama config list --show-origin` to see where each value comes from',
+    () => 'correct it there, or remove it to get the default',
   ),
   HL_PYTHON_MISSING: row(
     'machine',

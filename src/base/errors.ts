@@ -83,6 +83,7 @@ export function toHyperLlamaError(thrown: unknown): HyperLlamaError {
 
 /** `ENOENT` and the like, or `null` for anything that is not a system error. */
 export function errnoOf(thrown: unknown): string | null {
+  if (thrown instanceof HyperLlamaError) return null;
   if (!(thrown instanceof Error) || !('code' in thrown)) return null;
   return typeof thrown.code === 'string' ? thrown.code : null;
 }

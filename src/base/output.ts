@@ -78,7 +78,8 @@ export function createOutput(options: OutputOptions, env: NodeJS.ProcessEnv): Ou
 export function formatError(error: HyperLlamaError, style: Style): string {
   const lines = [`${style.red('error:')} ${error.message}`];
   for (let cause = error.cause, depth = 0; cause instanceof Error && depth < 5; depth += 1) {
-    lines.push(`  caused by: ${cause.message}`);
+    // A message often quotes its cause; once is enough.
+    if (!error.message.includes(cause.message)) lines.push(`  caused by: ${cause.message}`);
     cause = cause.cause;
   }
   for (const line of error.engineLog) lines.push(style.dim(`  | ${line}`));

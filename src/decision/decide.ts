@@ -198,11 +198,11 @@ function rowReason(row: TreeRow, situation: Situation, winner: Candidate): Reaso
   const preferred = row.prefers.find((preference) => has(winner, preference));
   const why =
     preferred === undefined
-      ? `${row.title}; the engines preferred there cannot serve this`
+      ? `${row.title} (what is preferred there cannot serve this)`
       : row.title;
   return {
     code: `row-${row.id}`,
-    because: `${why} (${usersText(situation.users)})`,
+    because: `${why}, ${usersText(situation.users)}`,
     hint: null,
   };
 }

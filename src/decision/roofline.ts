@@ -48,7 +48,9 @@ export function roofline(c: RooflineCase): Roofline | null {
   const active = model.parametersActive ?? model.parametersTotal;
   const stepBytes = decodeStepBytes(c) ?? weightsBytes(artifact);
   if (active === null || stepBytes === null) return null;
-  const isMatrixCpu = c.device === 'cpu' && hasMatrixUnit(c.machine);
+  // Quantized GGUF kernels do without the matrix unit.
+  const isMatrixCpu =
+    c.device === 'cpu' && c.artifact.format === 'safetensors' && hasMatrixUnit(c.machine);
   const balance = isMatrixCpu ? OPERATIONS_PER_BYTE_CPU_MATRIX : OPERATIONS_PER_BYTE[c.device];
   const users = workload.concurrency;
   const freshTokens = workload.promptTokens * (1 - workload.sharedPrefixShare) * users;

@@ -15,7 +15,7 @@ export interface Preference {
 export interface TreeRow {
   /** `5a`: stable, part of the golden table. */
   readonly id: string;
-  /** The situation in words. */
+  /** The situation in a few words; the number of users is added. */
   readonly title: string;
   readonly matches: (situation: Situation) => boolean;
   /** Best first. Candidates that have none of them come last, in the order of `LAST`. */
@@ -47,14 +47,14 @@ const SHARED_PREFIX_MIN = 0.5;
 export const TREE: readonly TreeRow[] = [
   {
     id: '1a',
-    title: 'several machines that one engine can span',
+    title: 'several machines, one engine spans them',
     matches: (s) =>
       s.machine.nodes > 1 && s.candidates.some(({ engine }) => engine.traits[0] === 'multi-node'),
     prefers: [{ trait: 'multi-node' }],
   },
   {
     id: '1b',
-    title: 'several machines, one engine on each, requests spread by a router',
+    title: 'several machines, one engine on each behind a router',
     matches: (s) => s.machine.nodes > 1,
     prefers: [
       { trait: 'continuous-batching', only: onCards },
@@ -64,19 +64,19 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: 'E1',
-    title: 'embeddings or reranking with GGUF',
+    title: 'embeddings or reranking, GGUF',
     matches: (s) => isEncoding(s) && hasFormat(s, ['gguf']) && !hasSafetensorsOnCards(s),
     prefers: [{ trait: 'gguf' }],
   },
   {
     id: 'E2',
-    title: 'embeddings or reranking with safetensors on a GPU',
+    title: 'embeddings or reranking, safetensors',
     matches: isEncoding,
     prefers: [{ trait: 'continuous-batching', only: onCards }, { trait: 'continuous-batching' }],
   },
   {
     id: '9',
-    title: 'must run unchanged on any vendor, and a portable engine supports the model',
+    title: 'must run unchanged on any vendor',
     matches: (s) =>
       s.workload.portability === 'any-vendor' &&
       s.candidates.some(({ engine }) => engine.traits[0] === 'portable'),
@@ -84,27 +84,27 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: '2a',
-    title: 'Apple Silicon, one to three users',
+    title: 'Apple Silicon, few at once',
     matches: (s) => isVendor(s, 'apple') && s.users <= FEW_USERS_MAX_APPLE,
     prefers: [{ trait: 'unified-memory' }, { trait: 'gguf' }],
     candidates: ['continuous-batching'],
   },
   {
     id: '2b',
-    title: 'Apple Silicon, four users or more',
+    title: 'Apple Silicon, many at once',
     matches: (s) => isVendor(s, 'apple'),
     prefers: [{ trait: 'gguf' }, { trait: 'unified-memory' }],
     candidates: ['continuous-batching'],
   },
   {
     id: '3',
-    title: 'larger than the memory of the GPU, not than that of the machine',
+    title: "larger than the GPU's memory",
     matches: (s) => s.isLargerThanCards,
     prefers: [{ trait: 'offload' }],
   },
   {
     id: '4a',
-    title: 'CPU only, GGUF, up to four users or a small device',
+    title: 'CPU only, GGUF',
     matches: (s) =>
       s.target === null &&
       hasFormat(s, ['gguf']) &&
@@ -113,7 +113,7 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: '4b',
-    title: 'CPU with bfloat16 arithmetic, safetensors, many users or prefill-bound',
+    title: 'CPU with bfloat16 arithmetic, safetensors',
     matches: (s) =>
       s.target === null &&
       s.hasMatrixUnit &&
@@ -124,26 +124,26 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: '4c',
-    title: 'CPU only, everything else',
+    title: 'CPU only',
     matches: (s) => s.target === null,
     prefers: [{ trait: 'gguf' }, { trait: 'continuous-batching' }],
     candidates: ['portable'],
   },
   {
     id: '5a',
-    title: 'one consumer NVIDIA card, one or two users',
+    title: 'one consumer NVIDIA card, few at once',
     matches: (s) => isSmallNvidia(s) && cards(s) === 1 && s.users <= FEW_USERS_MAX,
     prefers: [{ trait: 'exl-weights' }, { trait: 'gguf', only: onCards }],
   },
   {
     id: '5b',
-    title: 'one consumer NVIDIA card, three users or more',
+    title: 'one consumer NVIDIA card, many at once',
     matches: (s) => isSmallNvidia(s) && cards(s) === 1,
     prefers: [{ trait: 'continuous-batching', only: onCards }, { trait: 'gguf' }],
   },
   {
     id: '6a',
-    title: 'several consumer NVIDIA cards, one or two users, EXL weights',
+    title: 'several consumer NVIDIA cards, EXL weights, few at once',
     matches: (s) => isSmallNvidia(s) && s.users <= FEW_USERS_MAX && hasFormat(s, ['exl3', 'exl2']),
     prefers: [{ trait: 'exl-weights' }],
   },
@@ -155,7 +155,7 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: '7a',
-    title: 'consumer AMD or Intel graphics, one or two users',
+    title: 'consumer AMD or Intel GPU, few at once',
     matches: (s) => isSmallOther(s) && s.users <= FEW_USERS_MAX,
     prefers: [
       { trait: 'gguf', only: onCards },
@@ -164,13 +164,13 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: '7b',
-    title: 'consumer AMD or Intel graphics, three users or more',
+    title: 'consumer AMD or Intel GPU, many at once',
     matches: isSmallOther,
     prefers: [{ trait: 'continuous-batching', only: onCards }, { trait: 'gguf' }],
   },
   {
     id: '8a',
-    title: 'data-centre cards; prompts that share much, or latent attention over many cards',
+    title: 'data-centre cards, shared prompts or many experts',
     matches: (s) =>
       (s.workload.sharedPrefixShare >= SHARED_PREFIX_MIN && s.users >= MANY_USERS_MIN) ||
       (cards(s) >= 8 && (isLatentAttention(s) || s.model.experts !== null)),
@@ -178,7 +178,7 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: '8b',
-    title: 'data-centre cards; one model for months, throughput',
+    title: 'data-centre cards, one model for months',
     matches: (s) =>
       isVendor(s, 'nvidia') &&
       s.workload.stability === 'frozen' &&
@@ -188,7 +188,7 @@ export const TREE: readonly TreeRow[] = [
   },
   {
     id: '8c',
-    title: 'data-centre cards, everything else',
+    title: 'data-centre cards',
     matches: () => true,
     prefers: [{ trait: 'continuous-batching', only: onCards }],
     candidates: ['portable'],

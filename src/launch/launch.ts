@@ -8,7 +8,6 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../base/http.ts';
-import type { Log } from '../base/log.ts';
 import { sessionRunFolder, type Paths } from '../base/paths.ts';
 import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { Engine, LaunchPlan } from '../engines/engine.ts';

@@ -9,6 +9,7 @@ import stat
 import time
 
 from .events import READ_BYTES, LineReader, LineWriter, decode
+from .ledger import remove_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Leases:
 
     def listen(self, path: str) -> None:
         """Open the control socket at `path`, in a folder that only we may enter."""
+        # A killed guard leaves its socket; we hold the session's lock.
+        remove_file(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(path)
         listener.listen(BACKLOG)

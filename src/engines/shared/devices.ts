@@ -18,16 +18,17 @@ export interface Target {
 }
 
 /**
- * An integrated GPU with less is a display adapter: it has the CPU's memory bandwidth and a
- * fraction of its arithmetic, so that the CPU is the better device.
+ * Slower integrated GPUs are display adapters: they share the memory with the CPU, which can use all
+ * of what two channels of laptop memory give (about 90 GB/s of DDR5).
  */
-const INTEGRATED_BYTES_MIN = 8 * GIB;
+const INTEGRATED_BANDWIDTH_MIN = 100e9;
 
 /** A card worth computing on, whoever can drive it. */
 export function isComputeCard(card: Accelerator): boolean {
   if (card.vendor === 'other') return false;
-  if (card.class !== 'integrated' || card.vendor === 'apple') return true;
-  return (card.memoryBytesTotal ?? 0) >= INTEGRATED_BYTES_MIN;
+  if (card.class !== 'integrated') return true;
+  if (card.vendor === 'apple' || card.vendor === 'nvidia') return true;
+  return (card.bandwidthBytesPerSecond ?? 0) >= INTEGRATED_BANDWIDTH_MIN;
 }
 
 /** The machine's compute cards as one target a vendor, the one with most memory first. */

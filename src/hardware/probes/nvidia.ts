@@ -25,6 +25,8 @@ export interface NvidiaContext {
   readonly memory: Memory;
   readonly cacheFolder: string | null;
   readonly signal?: AbortSignal;
+  /** In place of `NVIDIA_SMI_DEADLINE_MS`, for tests of a tool that hangs. */
+  readonly deadlineMs?: number;
 }
 
 /**
@@ -169,7 +171,7 @@ async function runNvidiaSmi(
   // Loaded here: a machine without a card must not pay for child processes.
   const { runCommand } = await import('../../base/exec.ts');
   const limits = {
-    deadlineMs: NVIDIA_SMI_DEADLINE_MS,
+    deadlineMs: context.deadlineMs ?? NVIDIA_SMI_DEADLINE_MS,
     env: context.env,
     ...(context.signal === undefined ? {} : { signal: context.signal }),
   };

@@ -158,6 +158,7 @@ describe('a thrown value that is not ours', () => {
     expect(errnoOf(systemError('ENOENT'))).toBe('ENOENT');
     expect(errnoOf(Object.assign(new Error('x'), { code: 7 }))).toBeNull();
     expect(errnoOf('ENOENT')).toBeNull();
+    expect(errnoOf(new HyperLlamaError('HL_CANCELLED', { phase: 'load' }))).toBeNull();
   });
 });
 

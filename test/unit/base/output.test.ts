@@ -1,0 +1,123 @@
+/** How an error and a table look. */
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { HyperLlamaError } from '../../../src/base/errors.ts';
+import {
+  createOutput,
+  createStyle,
+  errorJson,
+  formatBytesOf,
+  formatError,
+  progressBar,
+} from '../../../src/base/output.ts';
+
+const plain = createStyle(false);
+
+describe('formatError', () => {
+  it('prints message, causes, the last lines of the engine, a blank line and the hint', () => {
+    const cause = new Error('outer', { cause: new Error('inner') });
+    const params = { engine: 'E', how: 'exit code 1', phase: 'load' };
+    const error = new HyperLlamaError('HL_ENGINE_EXITED', params, {
+      cause,
+      engineLog: ['I loading', 'E no memory'],
+    });
+    expect(formatError(error, plain)).toMatchInlineSnapshot(`
+      "error: E ended in phase \`load\`: exit code 1
+        caused by: outer
+        caused by: inner
+        | I loading
+        | E no memory
+
+      hint: look at the log lines above; running the command again starts a new engine
+      "
+    `);
+  });
+
+  it('does not say the same twice when the cause is what the message says', () => {
+    const cause = new Error('x is not a function');
+    const params = { because: cause.message, log: null };
+    const text = formatError(new HyperLlamaError('HL_INTERNAL', params, { cause }), plain);
+    expect(text.split('x is not a function')).toHaveLength(2);
+  });
+
+  it('ends when a cause is its own cause', () => {
+    const cause = new Error('round');
+    cause.cause = cause;
+    const error = new HyperLlamaError('HL_CANCELLED', { phase: 'load' }, { cause });
+    expect(formatError(error, plain).split('\n').length).toBeLessThan(10);
+  });
+});
+
+describe('errorJson', () => {
+  it('holds the facts of the text: code, message, hint, details, exit code', () => {
+    const params = { engine: 'E', how: 'exit code 1', phase: 'load' };
+    const error = new HyperLlamaError('HL_ENGINE_EXITED', params, { engineLog: ['E dead'] });
+    expect(errorJson(error)).toEqual({
+      schema: 'hyperllama.error/1',
+      error: {
+        code: 'HL_ENGINE_EXITED',
+        message: error.message,
+        hint: error.hint,
+        details: { ...params, engineLog: ['E dead'] },
+        exitCode: 6,
+      },
+    });
+  });
+});
+
+describe('a table', () => {
+  const words = { isJson: false, isQuiet: true, isVerbose: false };
+
+  it('keeps within its width, whatever the cells hold', async () => {
+    const cell = fc.string({ unit: fc.constantFrom('a', 'b', ' ', '-', '.'), maxLength: 150 });
+    const row = fc.array(cell, { minLength: 3, maxLength: 3 });
+    const output = createOutput(words, { NO_COLOR: '1' });
+    await fc.assert(
+      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 4 }), async (rows) => {
+        const text = await output.table(['ONE', 'TWO', 'THREE'], rows);
+        const widest = Math.max(...text.split('\n').map((line) => line.length));
+        expect(widest).toBeLessThanOrEqual(output.width);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('has no trailing blanks and no border', async () => {
+    const output = createOutput(words, { NO_COLOR: '1' });
+    const text = await output.table(['NAME', 'SIZE'], [['a', '1 MiB']]);
+    expect(text).toBe('NAME  SIZE\na     1 MiB\n');
+  });
+});
+
+describe('colour', () => {
+  it.each([
+    [{ FORCE_COLOR: '1' }, true],
+    [{ FORCE_COLOR: '1', NO_COLOR: '1' }, true],
+    [{ FORCE_COLOR: '0' }, false],
+    [{ NO_COLOR: '1' }, false],
+    [{}, false],
+  ])('of text that is no terminal, with %j: %s', (env, wanted) => {
+    expect(isColored(env)).toBe(wanted);
+  });
+});
+
+describe('progress', () => {
+  it('draws a bar whose filled part is the fraction, within its ends', () => {
+    expect(progressBar(0.48)).toBe('[██████████░░░░░░░░░░] 48 %');
+    fc.assert(
+      fc.property(fc.double({ noNaN: true, min: -2, max: 3 }), (fraction) => {
+        expect(progressBar(fraction)).toMatch(/^\[[█░]{20}\] \d+ %$/);
+      }),
+    );
+  });
+
+  it('says how much of how much, where the total is known', () => {
+    expect(formatBytesOf(49 * 2 ** 20, 89 * 2 ** 20)).toBe('49 MiB of 89 MiB');
+    expect(formatBytesOf(49 * 2 ** 20, null)).toBe('49 MiB');
+  });
+});
+
+function isColored(env: NodeJS.ProcessEnv): boolean {
+  const options = { isJson: false, isQuiet: false, isVerbose: false };
+  return createOutput(options, env).style.red('x') !== 'x';
+}
