@@ -14,7 +14,7 @@ const bundle = await rolldown({
   input: `${root}dist/cli.js`,
   platform: 'node',
   // Loaded late and not always: they stay packages. Commander is in every start.
-  external: [/explain|store\.js/, 'undici', 'zod', 'ora', 'cli-table3', 'yaml', 'systeminformation'],
+  external: ['undici', 'zod', 'ora', 'cli-table3', 'yaml', 'systeminformation'],
 });
 await bundle.write({ dir: out, format: 'esm', chunkFileNames: '[name].js' });
 await bundle.close();

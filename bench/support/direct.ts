@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Address } from '../../src/base/http.ts';
 import type { Choice } from '../../src/pipeline.ts';
-import { environmentPython, serviceFolder } from '../../src/launch/environment.ts';
+import { environmentPython } from '../../src/launch/environment.ts';
+import { servicesFolder } from '../../src/base/paths.ts';
 import { oneToken } from './speed.ts';
 
 export type Value = number | boolean | string | readonly string[] | { readonly enum: string };
@@ -32,7 +33,7 @@ process.on('exit', () => {
 
 /** The command with our plan's own flags: what our guard starts, without the guard. */
 export function planCommand(choice: Choice, socket: string): readonly string[] {
-  const { plan, decision } = choice;
+  const { plan } = choice;
   const flags = plan.args.flatMap(({ flag, value }) =>
     value === null
       ? [flag]
@@ -40,7 +41,7 @@ export function planCommand(choice: Choice, socket: string): readonly string[] {
   );
   return [
     pythonOf(choice),
-    join(serviceFolder(decision.engine), 'service.py'),
+    join(servicesFolder(), decision.engine.id, 'service.py'),
     'host',
     '--',
     ...flags,

@@ -7,7 +7,7 @@ import type { MachineParts } from './darwin.ts';
 import { probeMemory } from './memory.ts';
 import type { NvidiaContext } from './nvidia.ts';
 import { probeOperatingSystem } from './os.ts';
-import { hasNvidiaDriver, probePci } from './pci.ts';
+import { hasNvidiaDriver, PCI_FOLDER, probePci } from './pci.ts';
 
 export async function probeLinux(context: Omit<NvidiaContext, 'memory'>): Promise<MachineParts> {
   const { files, env } = context;
@@ -27,7 +27,9 @@ export async function probeLinux(context: Omit<NvidiaContext, 'memory'>): Promis
 
 async function findAccelerators(context: NvidiaContext): Promise<Sourced<readonly Accelerator[]>> {
   const devices = probePci(context.files);
-  if (devices.length === 0 && !hasNvidiaDriver(context.files)) return { value: [], sources: {} };
+  if (devices.length === 0 && !hasNvidiaDriver(context.files)) {
+    return { value: [], sources: { accelerators: PCI_FOLDER } };
+  }
   // Loaded here: most machines without a GPU need none of it, and `info` starts twice as fast.
   const { probeAccelerators } = await import('./accelerators.ts');
   return await probeAccelerators(devices, context);

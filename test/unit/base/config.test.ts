@@ -76,48 +76,48 @@ describe('a mistake', () => {
   it('in a key is named with the key that was meant', async () => {
     write(userFile(), 'devise: cpu\n');
     expect(await complaint()).toMatchInlineSnapshot(
-      `"configuration \`~/config/config.yaml\`: Unrecognized key: "devise"; did you mean \`device\`?"`,
+      `"configuration \`~/config/config.yaml\`: there is no setting \`devise\`; did you mean \`device\`?"`,
     );
   });
 
   it('in a value is named with what is allowed', async () => {
     write(projectFile(), 'device: tpu\n');
     expect(await complaint()).toMatchInlineSnapshot(
-      `"configuration \`~/project/hyperllama.yaml\`: \`device\`: Invalid option: expected one of "auto"|"cpu"|"gpu""`,
+      `"configuration \`~/project/hyperllama.yaml\`: \`device\`: got \`tpu\`, expected one of \`auto\`, \`cpu\`, \`gpu\`"`,
     );
   });
 
   it('in a variable names the variable', async () => {
     expect(await complaint({ HYPERLLAMA_DEVICE: 'tpu' })).toMatchInlineSnapshot(
-      `"configuration \`HYPERLLAMA_DEVICE\`: \`device\`: Invalid option: expected one of "auto"|"cpu"|"gpu""`,
+      `"configuration \`HYPERLLAMA_DEVICE\`: \`device\`: got \`tpu\`, expected one of \`auto\`, \`cpu\`, \`gpu\`"`,
     );
   });
 
   it('deep in a table is named by its path', async () => {
     write(userFile(), 'engines:\n  x:\n    threads: 4\n');
     expect(await complaint()).toMatchInlineSnapshot(
-      `"configuration \`~/config/config.yaml\`: \`engines.x.threads\`: Invalid input: expected string, received number"`,
+      `"configuration \`~/config/config.yaml\`: \`engines.x.threads\`: got \`4\`, expected a text"`,
     );
   });
 
   it('of YAML is named with its line', async () => {
     write(userFile(), 'device: cpu\n  engine: [\n');
     expect(await complaint()).toMatchInlineSnapshot(
-      `"configuration \`~/config/config.yaml\`: Nested mappings are not allowed in compact mappings at line 1, column 9:"`,
+      `"configuration \`~/config/config.yaml\`: Nested mappings are not allowed in compact mappings at line 1, column 9"`,
     );
   });
 
   it('of shape, a list, is named', async () => {
     write(userFile(), '- device\n');
     expect(await complaint()).toMatchInlineSnapshot(
-      `"configuration \`~/config/config.yaml\`: Invalid input: expected object, received array"`,
+      `"configuration \`~/config/config.yaml\`: got a list, expected a table of settings"`,
     );
   });
 
   it('of size is refused before it is parsed', async () => {
     write(userFile(), `# ${'x'.repeat(1024 * 1024)}\n`);
     expect(await complaint()).toMatchInlineSnapshot(
-      `"configuration \`~/config/config.yaml\`: cannot be read (HL_CONFIG_INVALID)"`,
+      `"configuration \`~/config/config.yaml\`: is larger than 1048576 bytes"`,
     );
   });
 

@@ -1,4 +1,5 @@
-import { readdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { createReadStream, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { GIB, MIB } from '../../../src/base/units.ts';
@@ -113,7 +114,7 @@ describe('several cards', () => {
     await cards('h100x8', env, cache);
     const [card] = await cards('h100x8', env, cache);
     expect(card?.hasPeerLink).toBe(true);
-    const calls = (await import('node:fs')).readFileSync(log, 'utf8').trim().split('\n');
+    const calls = readFileSync(log, 'utf8').trim().split('\n');
     expect(calls.filter((call) => call === 'topo')).toHaveLength(1);
     expect(calls.filter((call) => call !== 'topo')).toHaveLength(2);
     expect(readdirSync(cache)).toEqual(['nvidia-topology.json']);
@@ -179,7 +180,7 @@ describe('trouble', () => {
   const failures: readonly (readonly [string, NodeJS.ProcessEnv | string])[] = [
     ['is missing', NO_TOOLS],
     ['ends with 1', 'exit 1'],
-    ['prints garbage', 'head -c 4096 /dev/urandom'],
+    ['prints garbage', String.raw`printf '0, a, b\377\n,,,,,,,,\n0,\n[N/A], , , , , , , ,\n'`],
     ['cannot reach the driver', `${printing('nvidia-smi/no-driver.txt')}; exit 9`],
     ['is killed', 'kill -9 $$'],
   ];
@@ -223,19 +224,19 @@ describe('trouble', () => {
 
   test('an abort ends a hanging tool at once', async () => {
     const controller = new AbortController();
-    const folder = temporaryFolder();
-    const env = withTool('nvidia-smi', `echo $$ > '${folder}/pid'; exec sleep 60`);
+    const pipe = join(temporaryFolder(), 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    // The tool holds the pipe open for as long as it lives.
+    const env = withTool('nvidia-smi', `exec 3> '${pipe}'; echo here >&3; exec sleep 60`);
     const root = plantTree('rtx4090');
-    const detected = detectMachine({
-      root,
-      dataPath: root,
-      env,
-      signal: controller.signal,
-      platform: 'linux',
-    });
-    const reason = new Error('enough');
-    controller.abort(reason);
-    await expect(detected).rejects.toBe(reason);
+    const { signal } = controller;
+    const detected = detectMachine({ root, dataPath: root, env, signal, platform: 'linux' });
+    const refused = expect(detected).rejects.toThrow('enough');
+    for await (const chunk of createReadStream(pipe)) {
+      expect(String(chunk)).toBe('here\n');
+      controller.abort(new Error('enough'));
+    }
+    await refused;
   });
 
   test('an NVSwitch is no card', () => {

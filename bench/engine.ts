@@ -1,0 +1,146 @@
+/**
+ * Answers: what our layer costs while an engine serves (goals G14, G19, G20 of
+ * `docs/benchmarking.md`): our default plan against the best hand-tuned direct command of the same
+ * build, a one-off `generate` against the bare engine, our ready time against the engine's own.
+ */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { createContext } from '../src/commands/shared.ts';
+import type { Context } from '../src/base/context.ts';
+import { choose, start, type Choice, type Wanted } from '../src/pipeline.ts';
+import { makeWorkload } from '../src/workloads/presets.ts';
+import { measureGenerate, measureReady } from './support/cold-start.ts';
+import { startDirect } from './support/direct.ts';
+import { cannotMeasure, Options } from './support/options.ts';
+import { printGoal, printHead, printNoise, ratioOf, ratioText, spread } from './support/report.ts';
+import { EFFORT_FULL, EFFORT_SHORT, measureSpeed, type Speed } from './support/speed.ts';
+import { findBest, type Candidate } from './support/sweep.ts';
+
+const options = new Options('engine', {
+  quick: { value: null, about: 'fewer rounds, smaller requests, a shorter sweep: preliminary' },
+  only: { value: 'GOALS', about: 'g14,g19,g20 (default all)' },
+  model: { value: 'REF', about: 'default smollm2:135m' },
+  rounds: { value: 'N', about: 'rounds of G19 (default 8, quick 3)' },
+  concurrency: { value: 'LIST', about: 'users at once of G19 (default 1,8)' },
+  minutes: { value: 'N', about: 'no new round of G19 after this (default 20)' },
+  cli: { value: 'FILE', about: 'built program (default dist/cli.js)' },
+});
+const IS_QUICK = options.has('quick');
+const ONLY = new Set(options.text('only', 'g14,g19,g20').split(','));
+const MODEL = options.text('model', 'smollm2:135m');
+const ROUNDS = options.integer('rounds', IS_QUICK ? 3 : 8);
+const CONCURRENCIES = options.text('concurrency', '1,8').split(',').map(Number);
+const BUDGET_MS = options.integer('minutes', 20) * 60_000;
+const CLI = options.text('cli', fileURLToPath(new URL('../dist/cli.js', import.meta.url)));
+const COLD_ROUNDS = IS_QUICK ? 4 : 12;
+const EFFORT = IS_QUICK ? EFFORT_SHORT : EFFORT_FULL;
+/** The one build that `direct_host.py` knows how to start by hand. */
+const BUILD = 'xllamacpp';
+
+const begunAtMs = performance.now();
+const scratch = mkdtempSync(join(tmpdir(), 'hl-bench-'));
+// Short: a unix socket's path may have 100 bytes only.
+const socket = join(scratch, 'd.sock');
+process.env['HYPERLLAMA_HOME'] ??= join(scratch, 'home');
+try {
+  const context = await createContext({ quiet: true, yes: true });
+  printHead('our layer around a serving engine');
+  console.log(`home      ${process.env['HYPERLLAMA_HOME']}`);
+  const { wanted, choice } = await prepare(1, context);
+  const { plan } = choice;
+  console.log(`engine    ${plan.engine.build} ${plan.engine.version}, ${plan.device}`);
+  console.log(`model     ${plan.model.name} ${plan.model.artifact.quantization ?? ''}`);
+  if (ONLY.has('g14')) await measureReady(coldOptions(wanted, choice, context));
+  if (ONLY.has('g20')) {
+    if (!existsSync(CLI)) cannotMeasure(`${CLI} is missing: run \`npm run build\``);
+    await measureGenerate(coldOptions(wanted, choice, context));
+  }
+  if (ONLY.has('g19')) for (const concurrency of CONCURRENCIES) await compare(concurrency, context);
+  console.log('');
+  printNoise('after');
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+/** Installs what is missing, by starting once, and returns the plan of the installed build. */
+async function prepare(
+  concurrency: number,
+  context: Context,
+): Promise<{ wanted: Wanted; choice: Choice }> {
+  const wanted: Wanted = {
+    model: MODEL,
+    workload: makeWorkload('chat', { concurrency }),
+    engineId: null,
+    isToRun: true,
+    machine: null,
+  };
+  const { session } = await start(wanted, { keepAliveMs: 0, startDeadlineMs: null }, context);
+  await session.release();
+  const choice = await choose(wanted, context);
+  if (choice.plan.engine.build !== BUILD) {
+    cannotMeasure(`the decided build is ${choice.plan.engine.build}, this program drives ${BUILD}`);
+  }
+  return { wanted, choice };
+}
+
+function coldOptions(
+  wanted: Wanted,
+  choice: Choice,
+  context: Context,
+): Parameters<typeof measureGenerate>[0] {
+  return { wanted, choice, context, socket, rounds: COLD_ROUNDS, cli: CLI, tokens: 64 };
+}
+
+async function compare(concurrency: number, context: Context): Promise<void> {
+  const { wanted, choice } = await prepare(concurrency, context);
+  const { contextTokens, slots } = choice.plan;
+  console.log(`\n## G19: our default plan ÷ the best hand-tuned direct command, c=${concurrency}`);
+  console.log(`   same build, ${slots} slots of ${contextTokens} tokens; sweep:`);
+  const effort = EFFORT_SHORT;
+  const best = await findBest({ choice, concurrency, effort, socket, isQuick: IS_QUICK });
+  console.log(`   winner: ${best.name}\n   ${best.command(socket).join(' ')}`);
+  const [ours, direct]: [Speed[], Speed[]] = [[], []];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    if (performance.now() - begunAtMs > BUDGET_MS && ours.length >= 2) break;
+    const measured = { concurrency, effort: EFFORT, seed: 100 + round };
+    const a = async (): Promise<unknown> => ours.push(await measureOurs(wanted, context, measured));
+    const b = async (): Promise<unknown> => direct.push(await measureBest(best, choice, measured));
+    for (const side of round % 2 === 0 ? [a, b] : [b, a]) await side();
+  }
+  for (const metric of ['decode', 'prefill'] as const) {
+    const [left, right] = [ours, direct].map((side) => side.map((speed) => speed[metric]));
+    const paired = ratioOf(left ?? [], right ?? []);
+    console.log(`${metric}  ours   tok/s ${spread(left ?? [])}`);
+    console.log(`${metric}  direct tok/s ${spread(right ?? [])}`);
+    console.log(`${metric}  ours ÷ direct, paired: ${ratioText(paired)}`);
+    printGoal({
+      id: 'G19',
+      what: `${metric}, c=${concurrency}, lower 95% bound`,
+      value: paired?.ci.low ?? null,
+      limit: 0.97,
+      is: 'at least',
+    });
+  }
+}
+
+type Measured = Parameters<typeof measureSpeed>[1];
+
+/** Each call starts an engine of its own and ends it: the unit of replication is the start. */
+async function measureOurs(wanted: Wanted, context: Context, what: Measured): Promise<Speed> {
+  const limits = { keepAliveMs: 0, startDeadlineMs: null };
+  const { session, choice } = await start(wanted, limits, context);
+  await using held = session;
+  if (held.facts.isAttached) throw new Error('an engine was running already');
+  return await measureSpeed({ address: held.facts.address, choice }, what);
+}
+
+async function measureBest(best: Candidate, choice: Choice, what: Measured): Promise<Speed> {
+  const direct = await startDirect(choice, best.command(socket), socket);
+  try {
+    return await measureSpeed({ address: direct.address, choice }, what);
+  } finally {
+    await direct.stop();
+  }
+}

@@ -1,0 +1,60 @@
+/** Reads and judges the rows of `golden.json`: machine × model × workload → engine and reason. */
+import { readFileSync } from 'node:fs';
+import { HyperLlamaError } from '../../../src/base/errors.ts';
+import { decide, type DecideInput } from '../../../src/decision/decide.ts';
+import { ENGINES } from '../../../src/engines/all.gen.ts';
+import { makeWorkload, type WorkloadOverrides } from '../../../src/workloads/presets.ts';
+import type { WorkloadName } from '../../../src/workloads/workload.ts';
+import { testModel } from '../../fixtures/engines/models.ts';
+import { testMachine } from '../../fixtures/machines/load.ts';
+
+export interface GoldenCase {
+  readonly machine: string;
+  readonly model: string;
+  readonly workload: WorkloadOverrides & { readonly for: WorkloadName };
+}
+
+export interface GoldenRow extends GoldenCase {
+  /** `null`: nothing fits. */
+  readonly engine: string | null;
+  /** Row of the tree; where nothing fits, what each engine refuses for. */
+  readonly row: string;
+}
+
+export function goldenRows(): readonly GoldenRow[] {
+  const file = new URL('golden.json', import.meta.url);
+  return JSON.parse(readFileSync(file, 'utf8')) as readonly GoldenRow[];
+}
+
+export function inputOf({ machine, model, workload }: GoldenCase): DecideInput {
+  const { for: name, ...overrides } = workload;
+  return {
+    machine: testMachine(machine),
+    model: testModel(model),
+    workload: makeWorkload(name, overrides),
+    engines: ENGINES,
+    installations: new Map(),
+  };
+}
+
+export function judgeCase(golden: GoldenCase): Pick<GoldenRow, 'engine' | 'row'> {
+  const input = inputOf(golden);
+  try {
+    const decision = decide(input);
+    return { engine: decision.engine.id, row: decision.row };
+  } catch (error) {
+    if (!(error instanceof HyperLlamaError) || error.code !== 'HL_NO_ENGINE_FITS') throw error;
+    return { engine: null, row: refusalCodes(input) };
+  }
+}
+
+/** `llama-cpp: memory-insufficient`, of the driven engines only, for the diff to stay short. */
+function refusalCodes({ machine, model, workload }: DecideInput): string {
+  return ENGINES.filter(({ isDriven }) => isDriven)
+    .map((engine) => {
+      const verdict = engine.check({ machine, model, workload, installation: null });
+      const codes = verdict.isOk ? [] : verdict.reasons.map(({ code }) => code);
+      return `${engine.id}: ${codes.join(' ')}`;
+    })
+    .join('; ');
+}
