@@ -25,7 +25,7 @@ const options = new Options('engine', {
   rounds: { value: 'N', about: 'rounds of G19 (default 8, quick 3)' },
   concurrency: { value: 'LIST', about: 'users at once of G19 (default 1,8)' },
   minutes: { value: 'N', about: 'no new round of G19 after this (default 20)' },
-  cli: { value: 'FILE', about: 'built program (default dist/cli.js)' },
+  cli: { value: 'FILE', about: 'built program (default dist/bin/cli.js)' },
 });
 const IS_QUICK = options.has('quick');
 const ONLY = new Set(options.text('only', 'g14,g19,g20').split(','));
@@ -33,7 +33,7 @@ const MODEL = options.text('model', 'smollm2:135m');
 const ROUNDS = options.integer('rounds', IS_QUICK ? 3 : 8);
 const CONCURRENCIES = options.text('concurrency', '1,8').split(',').map(Number);
 const BUDGET_MS = options.integer('minutes', 20) * 60_000;
-const CLI = options.text('cli', fileURLToPath(new URL('../dist/cli.js', import.meta.url)));
+const CLI = options.text('cli', fileURLToPath(new URL('../dist/bin/cli.js', import.meta.url)));
 const COLD_ROUNDS = IS_QUICK ? 4 : 12;
 const EFFORT = IS_QUICK ? EFFORT_SHORT : EFFORT_FULL;
 /** The one build that `direct_host.py` knows how to start by hand. */

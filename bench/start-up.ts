@@ -14,10 +14,10 @@ import { printGoal, printHead, printNoise, ratioOf, ratioText, spread } from './
 
 const options = new Options('start-up', {
   n: { value: 'N', about: 'interleaved rounds (default 60)' },
-  cli: { value: 'FILE', about: 'built program (default dist/cli.js)' },
+  cli: { value: 'FILE', about: 'built program (default dist/bin/cli.js)' },
 });
 const ROUNDS = options.integer('n', 60);
-const CLI = options.text('cli', fileURLToPath(new URL('../dist/cli.js', import.meta.url)));
+const CLI = options.text('cli', fileURLToPath(new URL('../dist/bin/cli.js', import.meta.url)));
 /** Fill the page cache and the compile cache, which a second run of a user finds filled. */
 const WARMUPS = 3;
 const MEMORY_ROUNDS = 5;

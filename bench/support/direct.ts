@@ -3,6 +3,7 @@
  * its own API with hand-picked settings, or with exactly our plan's flags.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Address } from '../../src/base/http.ts';
@@ -41,7 +42,7 @@ export function planCommand(choice: Choice, socket: string): readonly string[] {
   );
   return [
     pythonOf(choice),
-    join(servicesFolder(), decision.engine.id, 'service.py'),
+    join(servicesFolder(), plan.service, 'service.py'),
     'host',
     '--',
     ...flags,
@@ -61,6 +62,8 @@ export async function startDirect(
   command: readonly string[],
   socket: string,
 ): Promise<Direct> {
+  // The build ends without removing its socket, and does not take one that is there.
+  rmSync(socket, { force: true });
   const [file = '', ...args] = command;
   const begun = performance.now();
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });

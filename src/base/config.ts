@@ -130,27 +130,24 @@ async function validate(value: unknown, file: string): Promise<ConfigValues> {
 
 /** What zod found, in our words, with the value that is there. */
 function issueWords(issue: ZodIssue | undefined, value: unknown): string {
-  switch (issue?.code) {
-    case 'unrecognized_keys': {
-      const unknown = issue.keys[0] ?? '';
-      const options = { count: 1, isAnyDistance: false };
-      const [near] = nearestNames(unknown, Object.keys(DEFAULTS), options);
-      const meant = near === undefined ? '' : `; did you mean \`${near}\`?`;
-      return `there is no setting \`${unknown}\`${meant}`;
-    }
-    case 'invalid_value': {
-      const allowed = issue.values.map((word) => `\`${String(word)}\``).join(', ');
-      return `got ${valueWords(issue, value)}, expected one of ${allowed}`;
-    }
-    case 'invalid_type': {
-      const expected = issue.expected === 'string' ? 'a text' : 'a table of settings';
-      return `got ${valueWords(issue, value)}, expected ${expected}`;
-    }
-    case 'too_small':
-      return 'is empty';
-    default:
-      return issue?.message ?? 'not a configuration';
+  if (issue === undefined) return 'not a configuration';
+  if (issue.code === 'unrecognized_keys') {
+    const unknown = issue.keys[0] ?? '';
+    const options = { count: 1, isAnyDistance: false };
+    const [near] = nearestNames(unknown, Object.keys(DEFAULTS), options);
+    const meant = near === undefined ? '' : `; did you mean \`${near}\`?`;
+    return `there is no setting \`${unknown}\`${meant}`;
   }
+  if (issue.code === 'invalid_value') {
+    const allowed = issue.values.map((word) => `\`${String(word)}\``).join(', ');
+    return `got ${valueWords(issue, value)}, expected one of ${allowed}`;
+  }
+  if (issue.code === 'invalid_type') {
+    const isText = issue.expected === 'string';
+    const expected = isText ? 'a text (in quotes)' : 'a table of settings';
+    return `got ${valueWords(issue, value)}, expected ${expected}`;
+  }
+  return issue.code === 'too_small' ? 'is empty' : issue.message;
 }
 
 function valueWords({ path }: ZodIssue, value: unknown): string {

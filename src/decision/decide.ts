@@ -5,13 +5,21 @@
 import { fail } from '../base/errors.ts';
 import { nearestNames } from '../base/suggest.ts';
 import type { Engine, EngineInput, Installation, Reason, VerdictOk } from '../engines/engine.ts';
-import { artifactName } from '../engines/shared/artifacts.ts';
-import { describeTarget } from '../engines/shared/devices.ts';
 import type { Machine } from '../hardware/machine.ts';
 import type { ModelInfo } from '../models/model.ts';
 import type { Workload } from '../workloads/workload.ts';
-import { situationOf, type Candidate, type Situation } from './situation.ts';
-import { LAST, treeRow, type Preference, type TreeRow } from './tree.ts';
+import {
+  askedReason,
+  candidateReasons,
+  factReasons,
+  notDriven,
+  passedOver,
+  PROOF_ONLY,
+  rowReason,
+  type Rejected,
+} from './reasons.ts';
+import { situationOf, type Candidate } from './situation.ts';
+import { isPreferred, LAST, treeRow, type Preference, type TreeRow } from './tree.ts';
 
 export interface DecideInput {
   readonly machine: Machine;
@@ -26,12 +34,7 @@ export interface DecideInput {
   readonly engineId?: string;
 }
 
-export interface Rejected {
-  readonly engine: Engine;
-  readonly reasons: readonly Reason[];
-  /** It could serve this too. */
-  readonly isEligible: boolean;
-}
+export type { Rejected } from './reasons.ts';
 
 export interface Decision {
   readonly engine: Engine;
@@ -102,10 +105,17 @@ function judge(input: DecideInput): Judged {
   const refused: Rejected[] = [];
   for (const engine of enginesAsked(input)) {
     const verdict = engine.check(engineInput(input, engine));
-    if (verdict.isOk) candidates.push({ engine, verdict });
-    else refused.push({ engine, reasons: verdict.reasons, isEligible: false });
+    const isAsked = input.engineId !== undefined;
+    if (!verdict.isOk) refused.push({ engine, reasons: verdict.reasons, isEligible: false });
+    else if (isAsked || !isProofOnly({ engine, verdict })) candidates.push({ engine, verdict });
+    else refused.push({ engine, reasons: [PROOF_ONLY], isEligible: false });
   }
   return { candidates, refused };
+}
+
+/** It runs on a CPU and was never made for one: only who asks for it by name gets it. */
+function isProofOnly({ engine, verdict }: Candidate): boolean {
+  return verdict.device === 'cpu' && !engine.traits.includes('cpu-capable');
 }
 
 /** What one engine's `check` and `plan` are given. */
@@ -168,7 +178,7 @@ function rank(
   const order: Candidate[] = [];
   for (const preference of [...row.prefers, ...LAST]) {
     const next = candidates
-      .filter((candidate) => !order.includes(candidate) && has(candidate, preference))
+      .filter((candidate) => !order.includes(candidate) && isPreferred(candidate, preference))
       .sort(
         (a, b) =>
           strength(a, preference) - strength(b, preference) ||
@@ -177,10 +187,6 @@ function rank(
     order.push(...next);
   }
   return [...order, ...candidates.filter((candidate) => !order.includes(candidate))];
-}
-
-function has(candidate: Candidate, { trait, only }: Preference): boolean {
-  return candidate.engine.traits.includes(trait) && (only === undefined || only(candidate));
 }
 
 /** An engine lists its traits strongest first. */
@@ -192,94 +198,4 @@ function readiness({ engine }: Candidate, input: DecideInput): number {
   if (input.running?.includes(engine.id) === true) return 0;
   if (input.installations.has(engine.id)) return 1;
   return engine.isDriven ? 2 : 3;
-}
-
-function rowReason(row: TreeRow, situation: Situation, winner: Candidate): Reason {
-  const preferred = row.prefers.find((preference) => has(winner, preference));
-  const why =
-    preferred === undefined
-      ? `${row.title} (what is preferred there cannot serve this)`
-      : row.title;
-  return {
-    code: `row-${row.id}`,
-    because: `${why}, ${usersText(situation.users)}`,
-    hint: null,
-  };
-}
-
-function askedReason({ engine }: Candidate): Reason {
-  return { code: 'asked', because: `${engine.name} was asked for`, hint: null };
-}
-
-function factReasons(s: Situation, { verdict }: Candidate): readonly Reason[] {
-  const where =
-    verdict.device === 'cpu'
-      ? cpuText(s.machine)
-      : describeTarget({
-          device: verdict.device,
-          cards: s.machine.accelerators.filter(
-            (card) => card.vendor === verdict.device && verdict.accelerators.includes(card.index),
-          ),
-        });
-  const place = verdict.artifact.path === null ? 'not on this machine yet' : 'on this machine';
-  const facts: Reason[] = [
-    { code: 'machine', because: where, hint: null },
-    { code: 'format', because: `${artifactName(verdict.artifact)} ${place}`, hint: null },
-    { code: 'workload', because: workloadText(s), hint: null },
-  ];
-  return [...facts, ...verdict.notes];
-}
-
-function workloadText({ workload, roofline, users }: Situation): string {
-  const share = workload.sharedPrefixShare;
-  const parts = [
-    usersText(users),
-    `${workload.promptTokens} prompt and ${workload.outputTokens} answer tokens`,
-  ];
-  if (share > 0) parts.push(`shared prefix ${share}`);
-  if (roofline !== null) {
-    const percent = Math.round(roofline.prefillShare * 100);
-    parts.push(`${roofline.isPrefillBound ? 'prefill' : 'decode'}-bound (${percent} % prefill)`);
-  }
-  return parts.join(', ');
-}
-
-function usersText(users: number): string {
-  return users === 1 ? 'one user' : `${users} users`;
-}
-
-function cpuText({ cpu }: Machine): string {
-  const best = ['amx-bf16', 'avx512bf16', 'avx512f', 'avx2', 'sve2', 'i8mm', 'neon'] as const;
-  const isa = best.find((name) => cpu.isa.includes(name));
-  return [`CPU ${cpu.model ?? ''}`.trim(), isa].filter((part) => part !== undefined).join(', ');
-}
-
-function candidateReasons(row: TreeRow, others: readonly Candidate[]): readonly Reason[] {
-  return others
-    .filter(({ engine }) =>
-      row.candidates?.some((trait) => engine.traits.slice(0, 2).includes(trait)),
-    )
-    .map(({ engine }) => ({
-      code: 'candidate',
-      because: `${engine.name} is worth measuring here`,
-      hint: 'run `hyperllama bench` with both engines',
-    }));
-}
-
-function passedOver(row: TreeRow, winner: Candidate, { engine }: Candidate): Rejected {
-  const reason: Reason = {
-    code: 'not-preferred',
-    because: `could serve it too; ${winner.engine.name} is preferred for: ${row.title}`,
-    hint: `use \`--engine ${engine.id}\` to override`,
-  };
-  return { engine, reasons: [reason], isEligible: true };
-}
-
-function notDriven({ engine }: Candidate): Rejected {
-  const reason: Reason = {
-    code: 'not-driven',
-    because: 'could serve it, but this version cannot start it yet',
-    hint: null,
-  };
-  return { engine, reasons: [reason], isEligible: false };
 }

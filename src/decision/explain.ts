@@ -2,7 +2,8 @@
 import { formatBytes, formatCount } from '../base/units.ts';
 import type { EnginePlan, Reason } from '../engines/engine.ts';
 import { commandLine } from '../engines/shared/command-line.ts';
-import type { Decision, Rejected } from './decide.ts';
+import type { Decision } from './decide.ts';
+import type { Rejected } from './reasons.ts';
 
 export interface Explained {
   readonly decision: Decision;

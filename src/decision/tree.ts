@@ -220,3 +220,7 @@ export function treeRow(situation: Situation): TreeRow {
   if (row === undefined) throw new Error('the tree has no row for this case');
   return row;
 }
+
+export function isPreferred(candidate: Candidate, { trait, only }: Preference): boolean {
+  return candidate.engine.traits.includes(trait) && (only === undefined || only(candidate));
+}

@@ -105,7 +105,12 @@ export interface Requirements {
 export interface EnvironmentRecipe {
   /** `cpu`, `cuda`: part of the environment's folder name. */
   readonly id: string;
-  readonly when: { readonly platforms: readonly string[]; readonly devices: readonly DeviceKind[] };
+  readonly when: {
+    readonly platforms: readonly string[];
+    readonly devices: readonly DeviceKind[];
+    /** AMD targets it has kernels for; absent = any card of these devices. */
+    readonly gfx?: readonly string[];
+  };
   /** File under `python-services/<id>/` with exact versions and sha256 hashes. */
   readonly lock: string;
   /** Package index other than the configured one; `null` = the configured one. */

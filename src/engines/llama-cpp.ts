@@ -7,7 +7,6 @@ import { ENGINE_SPEC } from './engine.ts';
 import type {
   Engine,
   EngineInput,
-  EngineMetrics,
   FormatSupport,
   PlanArgument,
   Reason,
@@ -23,8 +22,8 @@ import { features } from './shared/features.ts';
 import { OFFLOAD_CODE, type FitRules } from './shared/fit.ts';
 import { modelPath } from './shared/identity.ts';
 import { LLAMA_SERVER, refuseInstallation } from './shared/llama-program.ts';
-import { readByRules, type LogRule } from './shared/log-rules.ts';
-import { pickMetrics, ratioOf, readSamples } from './shared/metrics.ts';
+import { LLAMA_LOG, readLlamaMetrics } from './shared/llama-readings.ts';
+import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
 import { compareVersions } from './shared/versions.ts';
 
@@ -33,6 +32,16 @@ const VERSION_PINNED = '2026.10.11549';
 
 /** The wheels for GPUs are built on Ubuntu 22.04 (manylinux_2_35); those for CPUs need 2.17. */
 const GLIBC_MIN_GPU = '2.35';
+
+/** Of the ROCm wheel, by the project's Makefile; other Radeon cards get the Vulkan one. */
+const GFX_ROCM: readonly string[] = [
+  'gfx1030',
+  'gfx1031',
+  'gfx1032',
+  'gfx1100',
+  'gfx1101',
+  'gfx1102',
+];
 
 const INDEX = 'https://xorbitsai.github.io/xllamacpp/whl';
 
@@ -62,13 +71,21 @@ const REQUIREMENTS: Requirements = {
   platforms: ['linux', 'darwin'],
   architectures: ['x64', 'arm64'],
   devices: ['cpu', 'nvidia', 'amd', 'intel', 'apple'],
-  // What CUDA 12.8 can still compile for and run on, by NVIDIA's minor version compatibility.
-  computeCapabilityMin: '5.0',
+  // Of the CUDA 12.8 wheel: built for 7.0 and newer; any driver of the CUDA 12 line runs it.
+  computeCapabilityMin: '7.0',
   nvidiaDriverMin: '525.60',
   // The wheel's CPU code is compiled for AVX2 without a choice at run time.
   isaX64: ['avx2', 'fma', 'f16c'],
   glibcMin: '2.17',
   pythonMin: '3.10',
+};
+
+/** A program the user compiled or chose knows its own cards. */
+const REQUIREMENTS_FOREIGN: Requirements = {
+  platforms: REQUIREMENTS.platforms,
+  architectures: REQUIREMENTS.architectures,
+  devices: REQUIREMENTS.devices,
+  pythonMin: REQUIREMENTS.pythonMin,
 };
 
 const FEATURES = features({ min_tokens: 'ignored' });
@@ -103,26 +120,47 @@ function computeBytes({ model }: EngineInput): number {
   return UBATCH_TOKENS * 4 * (vocabulary + hidden);
 }
 
-const RULES: CheckRules = {
-  traits: TRAITS,
-  formats: FORMATS,
-  requirements: REQUIREMENTS,
-  fit: fitRules,
-  extra: (input, target) => [...checkGlibc(input, target), ...checkInstallation(input, target)],
-};
+function rulesFor({ installation }: EngineInput): CheckRules {
+  const isForeign = installation !== null && installation.recipe === null;
+  return {
+    traits: TRAITS,
+    formats: FORMATS,
+    requirements: isForeign ? REQUIREMENTS_FOREIGN : REQUIREMENTS,
+    fit: fitRules,
+    extra: (input, target) => [
+      ...(isForeign ? [] : checkWheel(input, target)),
+      ...checkInstallation(input, target),
+    ],
+  };
+}
 
-function checkGlibc(input: EngineInput, target: Target): readonly Reason[] {
-  const { libc } = input.machine.os;
-  if (target.device === 'cpu' || libc?.version === null || libc?.version === undefined) return [];
-  const isOurs = input.installation === null || input.installation.recipe !== null;
-  if (!isOurs || compareVersions(libc.version, GLIBC_MIN_GPU) >= 0) return [];
-  return [
-    {
+const OWN_BUILD =
+  'use `--device cpu`, or name your own GPU build with `engines.llama-cpp.server` in the configuration';
+
+/** What the wheels for GPUs need beyond those for CPUs. */
+function checkWheel({ machine }: EngineInput, target: Target): readonly Reason[] {
+  if (target.device === 'cpu' || target.device === 'apple') return [];
+  const reasons: Reason[] = [];
+  const version = machine.os.libc?.version ?? null;
+  if (version !== null && compareVersions(version, GLIBC_MIN_GPU) < 0) {
+    reasons.push({
       code: 'libc-too-old',
-      because: `its GPU builds need glibc ${GLIBC_MIN_GPU}, this system has ${libc.version}`,
-      hint: 'use `--device cpu`, or name your own GPU build with `engines.llama-cpp.server` in the configuration',
-    },
-  ];
+      because: `its GPU builds need glibc ${GLIBC_MIN_GPU}, this system has ${version}`,
+      hint: OWN_BUILD,
+    });
+  }
+  // Instinct cards have no Vulkan driver, so that the wheels leave them out altogether.
+  const instinct = target.cards.find(
+    (card) => card.vendor === 'amd' && card.class === 'data-centre',
+  );
+  if (instinct !== undefined) {
+    reasons.push({
+      code: 'gfx-unsupported',
+      because: `its ready-made builds have no kernels for ${instinct.name} (${instinct.gfx ?? 'unknown target'})`,
+      hint: OWN_BUILD,
+    });
+  }
+  return reasons;
 }
 
 function checkInstallation({ installation }: EngineInput, target: Target): readonly Reason[] {
@@ -231,46 +269,6 @@ function taskArguments({ workload }: EngineInput, verdict: VerdictOk): readonly 
   ];
 }
 
-const LOG_RULES: readonly LogRule[] = [
-  { pattern: /failed to open GGUF file .*\(No such file/, code: 'HL_MODEL_NOT_FOUND' },
-  { pattern: /(failed to open GGUF file .*)/, code: 'HL_MODEL_CORRUPT' },
-  { pattern: /(invalid magic characters: .*)/, code: 'HL_MODEL_CORRUPT' },
-  { pattern: /(tensor '.*' data is not within the file bounds.*)/, code: 'HL_MODEL_CORRUPT' },
-  { pattern: /(unknown model architecture: .*)/, code: 'HL_MODEL_FORMAT_UNSUPPORTED' },
-  { pattern: /(couldn't bind HTTP server socket.*)/, code: 'HL_ENGINE_PORT_BUSY' },
-  { pattern: /error: (invalid argument: .*)/, code: 'HL_OPTION_INVALID' },
-  {
-    pattern:
-      /(cudaMalloc failed: out of memory|ErrorOutOfDeviceMemory|failed to allocate .*buffer.*|unable to allocate .*buffer.*|insufficient memory.*)/,
-    code: 'HL_ENGINE_OUT_OF_MEMORY',
-  },
-  { pattern: /(GGML_ASSERT\(.*\) failed)/, code: 'HL_ENGINE_EXITED' },
-  // The general line that follows each of the causes above.
-  { pattern: /error loading model: llama_model_loader: failed to load/, isNoise: true },
-  { pattern: /error loading model: (.*)/, code: 'HL_MODEL_CORRUPT' },
-  { pattern: /load_model: loading model '/, progress: 'reading weights' },
-  { pattern: /llama threadpool init, n_threads = /, progress: 'warming up' },
-  { pattern: /load_model: initializing, n_slots = /, progress: 'making slots' },
-  { pattern: /(?:init|llama_server): listening on /, isReady: true },
-];
-
-function readMetrics(text: string): EngineMetrics {
-  const samples = readSamples(text);
-  const fresh = samples.get('llamacpp:prompt_tokens_total');
-  const cached = samples.get('llamacpp:prompt_tokens_cached_total') ?? 0;
-  const prompt = fresh === undefined ? null : fresh + cached;
-  return {
-    ...pickMetrics(text, {
-      requestsRunning: ['llamacpp:requests_processing'],
-      requestsWaiting: ['llamacpp:requests_deferred'],
-      kvCacheUse: ['llamacpp:kv_cache_usage_ratio'],
-      outputTokensTotal: ['llamacpp:tokens_predicted_total'],
-    }),
-    promptTokensTotal: prompt,
-    prefixCacheHitRatio: ratioOf(cached, prompt ?? undefined),
-  };
-}
-
 const engine: Engine = {
   spec: ENGINE_SPEC,
   id: 'llama-cpp',
@@ -302,15 +300,15 @@ const engine: Engine = {
     },
     {
       id: 'rocm',
-      when: { platforms: ['linux'], devices: ['amd'] },
+      when: { platforms: ['linux'], devices: ['amd'], gfx: GFX_ROCM },
       lock: 'rocm.lock.txt',
-      index: `${INDEX}/rocm-6.4`,
+      index: `${INDEX}/rocm-6.4.1`,
       bytesDownload: 400_000_000,
       bytesOnDisk: 900_000_000,
     },
     {
       id: 'vulkan',
-      when: { platforms: ['linux'], devices: ['intel'] },
+      when: { platforms: ['linux'], devices: ['intel', 'amd'] },
       lock: 'vulkan.lock.txt',
       index: `${INDEX}/vulkan`,
       bytesDownload: 60_000_000,
@@ -319,7 +317,7 @@ const engine: Engine = {
   ],
   programs: [LLAMA_SERVER],
   features: FEATURES,
-  check: (input) => checkEngine(RULES, input),
+  check: (input) => checkEngine(rulesFor(input), input),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,
@@ -340,8 +338,8 @@ const engine: Engine = {
       },
       request,
     ),
-  readLog: (line) => readByRules(LOG_RULES, line),
-  readMetrics,
+  readLog: (line) => readByRules(LLAMA_LOG, line),
+  readMetrics: readLlamaMetrics,
 };
 
 export default engine;

@@ -137,12 +137,8 @@ function startCrew(size: number, workingSetBytes: number, signal: AbortSignal): 
     memory: new wasm.Memory({ initial: pages, maximum: pages, shared: true }),
     gate: new Int32Array(new SharedArrayBuffer(4)),
   };
-  // The extension is the one this file runs with: `.ts` from the sources, `.js` when built.
-  const file = import.meta.url.replace(/bandwidth(\.[jt]s)$/, 'bandwidth-worker$1');
-  const workers = Array.from(
-    { length: size },
-    () => new Worker(new URL(file), { workerData: setup }),
-  );
+  const file = workerFile(import.meta.url);
+  const workers = Array.from({ length: size }, () => new Worker(file, { workerData: setup }));
   return {
     size,
     run: async (kernel, threads) => {
@@ -161,6 +157,15 @@ function startCrew(size: number, workingSetBytes: number, signal: AbortSignal): 
       await Promise.all(workers.map(async (worker) => await worker.terminate()));
     },
   };
+}
+
+/**
+ * The worker's own file, next to `src/hardware/bandwidth.ts`, to `dist/hardware/bandwidth.js`, and
+ * seen from the bundle in `dist/bin/`, which does not contain it.
+ */
+export function workerFile(ownUrl: string): URL {
+  const extension = ownUrl.endsWith('.ts') ? 'ts' : 'js';
+  return new URL(`../hardware/bandwidth-worker.${extension}`, ownUrl);
 }
 
 /** `once` listens to the worker's `error` too, and to the signal. */

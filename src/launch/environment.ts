@@ -10,6 +10,7 @@ import type { Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
 import { readState } from '../base/state.ts';
 import type { DeviceKind, Engine, EnvironmentRecipe, Installation } from '../engines/engine.ts';
+import { recipeFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
 
 /** Written last by the installer: `{version, build, devices, recipe, bytesOnDisk}`. */
@@ -48,12 +49,7 @@ export function chooseRecipe(
   machine: Machine,
   device: DeviceKind,
 ): EnvironmentRecipe | null {
-  const platform = machine.os.platform ?? '';
-  return (
-    engine.environments.find(
-      ({ when }) => when.platforms.includes(platform) && when.devices.includes(device),
-    ) ?? null
-  );
+  return recipeFor(engine, machine, device);
 }
 
 export interface InstallOptions {

@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { type CliResult, runCli } from '../support/cli.ts';
-import { GuardedSession } from '../support/guarded-session.ts';
+import { GuardedSession, type SessionLine } from '../support/guarded-session.ts';
 import { temporaryHome } from '../support/home.ts';
 import { preparedHome } from '../support/prepared-home.ts';
 import { describeProcesses, endAll, processesOfHome } from '../support/processes.ts';
@@ -22,6 +22,13 @@ interface Case {
   readonly faults: readonly string[];
   readonly more?: readonly string[];
   readonly judge: (result: CliResult) => string | null;
+}
+
+/** Well beyond the second that lies between two looks of the guard. */
+const QUIET_MS = 2500;
+
+function isQuiet(line: SessionLine): boolean {
+  return line.event === 'alive' && Number(line['quietMs']) >= QUIET_MS;
 }
 
 function answered({ code, stdout, stderr }: CliResult): string | null {
@@ -93,8 +100,6 @@ test.runIf(runsHere('P7 (guard)', problem))(
     const silent = new GuardedSession({ home: home.path, faults: ['silent-load=30'] });
     const busy = new GuardedSession({ home: home.path, faults: ['slow-load=30'] });
     try {
-      const isQuiet = (line: { readonly [field: string]: unknown }): boolean =>
-        line['event'] === 'alive' && Number(line['quietMs']) >= 2500;
       await silent.line('word of silence', isQuiet, DEADLINE_MS);
       const heard = busy.lines.filter(({ event }) => event === 'alive');
       expect(heard.length).toBeGreaterThan(0);

@@ -1,13 +1,13 @@
 /**
- * Answers: what the real CLI does as a child process with a home of its own: built (`dist/`) where
- * a build is there, else from the sources.
+ * Answers: what the real CLI does as a child process with a home of its own: the program as it is
+ * shipped where CI has just built it, else the sources, which no build can lag behind.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
-const BUILT = `${REPOSITORY}dist/cli.js`;
+const BUILT = `${REPOSITORY}dist/bin/cli.js`;
 export const CLI_FILE: string = existsSync(BUILT) ? BUILT : `${REPOSITORY}src/cli.ts`;
 
 /** The fake engine's modules, for `HYPERLLAMA_TEST_ENGINE`. */

@@ -10,7 +10,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from .processes import TOKEN_NAME, Process, descendants
+from .process import TOKEN_NAME, Process
 
 if TYPE_CHECKING:
     from .order import Address
@@ -62,6 +62,9 @@ def boot_id() -> str:
 
 def find_listener(address: Address, guard: int) -> str:
     """Return `ours`, `theirs` or `nobody` for the listening socket at `address`."""
+    # Late, because that module takes its answers from this one.
+    from .processes import descendants
+
     what = [address.path]
     if address.kind == "tcp":
         what = [f"-iTCP:{address.port}", "-sTCP:LISTEN"]

@@ -8,7 +8,7 @@ from .processes import descendants, send_signal, with_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .processes import Process
+    from .process import Process
 
 # Once the engine's own process is gone nobody tells its children to finish, so they get little.
 ORPHAN_GRACE_S = 0.5

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .order import Order
-    from .processes import Process
+    from .process import Process
 
 READ_BYTES = 64 * 1024
 # Log bytes taken in one turn, so that a flood cannot keep the loop from its other work; at the

@@ -59,6 +59,8 @@ class Guard:
         Raises:
             OSError: the engine could not be started.
         """
+        # First of all: a guard killed between a spawn and the ledger leaves what nobody can find.
+        self._session.write_ledger(None)
         self._leases.listen(self._session.control)
         self._engine = engine = Engine(self._order, self._command, self._libc)
         self._watch = watch = EngineWatch(engine, self._order.address, self._leases)

@@ -7,7 +7,7 @@ import re
 import signal
 
 from .events import decode
-from .processes import TOKEN_NAME
+from .process import TOKEN_NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,35 +6,15 @@ import os
 import signal
 import sys
 
+from .process import TOKEN_NAME, Process
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TOKEN_NAME = "HYPERLLAMA_RUN_TOKEN"
 # Environments are short; whoever writes megabytes there is not one of ours.
 ENVIRON_BYTES_MAX = 4 * 1024 * 1024
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-class Process:
-    """One process as `/proc` shows it at one moment. CPU time in clock ticks."""
-
-    __slots__ = ("cpu_ticks", "parent", "pid", "rss_bytes", "start_time", "state")
-
-    def __init__(
-        self, pid: int, parent: int, *, state: str, start: int, cpu: int = 0, rss: int = 0
-    ) -> None:
-        self.pid = pid
-        self.parent = parent
-        self.state = state
-        self.start_time = start
-        self.cpu_ticks = cpu
-        self.rss_bytes = rss
-
-    @property
-    def is_zombie(self) -> bool:
-        """Tell whether it is dead and only waits to be reaped."""
-        return self.state in "ZX"
 
 
 def read_process(pid: int) -> Process | None:

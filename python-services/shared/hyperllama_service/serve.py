@@ -10,6 +10,7 @@ import time
 
 from .events import READ_BYTES, LineWriter
 from .guard import Guard
+from .ledger import remove_file
 from .listeners import is_answered
 from .order import Order, OrderError, parse_order
 from .run_folder import lock_run_folder, remove_run_folder
@@ -68,6 +69,7 @@ def _guard(guard: Guard, order: Order, inputs: tuple[bytes, int]) -> int:
         return guard.run(*inputs)
     except SpawnError as error:
         output.send(_failed("HL_ENGINE_EXITED", f"`{error.filename}`: {error.strerror}"))
+        remove_file(order.ledger_file)
         remove_run_folder(order.run_folder)
     except Exception as error:
         output.send(_failed("HL_INTERNAL", f"guard: {type(error).__name__}: {error}"))

@@ -46,7 +46,7 @@ class Session:
             "tail": engine.log.tail(),
         }
 
-    def write_ledger(self, engine: Engine) -> None:
+    def write_ledger(self, engine: Engine | None) -> None:
         """Write the ledger file; without it the session works, so a failure is only noted."""
         guard = read_process(os.getpid())
         entry = {
@@ -55,7 +55,7 @@ class Session:
             "token": self.order.token,
             "bootId": boot_id(),
             "guard": {"pid": os.getpid(), "startTime": guard.start_time if guard else 0},
-            "engine": {"pid": engine.pid, "startTime": engine.start_time},
+            "engine": {"pid": engine.pid, "startTime": engine.start_time} if engine else None,
             "control": self.control,
             "address": self.order.address.to_json(),
             "state": self.state,

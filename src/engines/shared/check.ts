@@ -2,6 +2,7 @@
  * Answers: an engine's `check` from its data: every reason against it, or the artifact, device and
  * memory it would use. What is special to one engine comes in as `extra`.
  */
+import type { Machine } from '../../hardware/machine.ts';
 import type { Artifact } from '../../models/model.ts';
 import type {
   EngineInput,
@@ -81,18 +82,18 @@ function targetsToTry(
   if (!rules.requirements.devices.includes('cpu') && cards.length > 0) {
     return { targets: cards, notes: [] };
   }
-  const notes = cards.map((target) => ({
+  return { targets: [CPU], notes: cards.map((target) => idleNote(rules, machine, target)) };
+}
+
+/** The loud word about a card that is there and cannot be used. */
+function idleNote(rules: CheckRules, machine: Machine, target: Target): Reason {
+  const reasons = checkTarget(rules.requirements, machine, target);
+  const why = reasons.map(({ because }) => because).join('; ');
+  return {
     code: 'gpu-idle',
-    because: `computes on the CPU and leaves ${describeTarget(target)} idle: ${checkTarget(
-      rules.requirements,
-      machine,
-      target,
-    )
-      .map((reason) => reason.because)
-      .join('; ')}`,
-    hint: null,
-  }));
-  return { targets: [CPU], notes };
+    because: `computes on the CPU and leaves ${describeTarget(target)} idle: ${why}`,
+    hint: reasons.find(({ hint }) => hint !== null)?.hint ?? null,
+  };
 }
 
 function checkOn(rules: CheckRules, input: EngineInput, target: Target): Verdict {

@@ -1,6 +1,7 @@
 /** Answers: the parts of a plan that follow from the verdict in the same way for every engine. */
 import type { Engine, EngineInput, EnginePlan, PlanArgument, VerdictOk } from '../engine.ts';
 import { weightsBytes } from '../../models/memory.ts';
+import { recipeFor } from './recipes.ts';
 
 export interface PlanParts {
   readonly version: string;
@@ -26,11 +27,7 @@ export function makePlan(
 ): EnginePlan {
   const { installation, model } = input;
   const isForeign = installation !== null && installation.recipe === null;
-  const recipe = engine.environments.find(
-    ({ when }) =>
-      when.devices.includes(verdict.device) &&
-      (input.machine.os.platform === null || when.platforms.includes(input.machine.os.platform)),
-  );
+  const recipe = recipeFor(engine, input.machine, verdict.device);
   const readMs = ((weightsBytes(verdict.artifact) ?? 0) / READ_BYTES_PER_SECOND_MIN) * 1000;
   return {
     engine: { id: engine.id, version: parts.version, build: parts.build },

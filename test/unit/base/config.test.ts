@@ -96,7 +96,7 @@ describe('a mistake', () => {
   it('deep in a table is named by its path', async () => {
     write(userFile(), 'engines:\n  x:\n    threads: 4\n');
     expect(await complaint()).toMatchInlineSnapshot(
-      `"configuration \`~/config/config.yaml\`: \`engines.x.threads\`: got \`4\`, expected a text"`,
+      `"configuration \`~/config/config.yaml\`: \`engines.x.threads\`: got \`4\`, expected a text (in quotes)"`,
     );
   });
 

@@ -1,0 +1,22 @@
+/** Answers: which way to install an engine suits a machine and the device it shall compute on. */
+import type { Machine } from '../../hardware/machine.ts';
+import type { DeviceKind, Engine, EnvironmentRecipe } from '../engine.ts';
+import { acceleratorTargets } from './devices.ts';
+
+/** The first that matches; `null` when the engine cannot be installed for this device. */
+export function recipeFor(
+  { environments }: Pick<Engine, 'environments'>,
+  machine: Machine,
+  device: DeviceKind,
+): EnvironmentRecipe | null {
+  const { platform } = machine.os;
+  const cards = acceleratorTargets(machine).find((target) => target.device === device)?.cards ?? [];
+  const found = environments.find(({ when }) => {
+    if (!when.devices.includes(device)) return false;
+    if (platform !== null && !when.platforms.includes(platform)) return false;
+    return (
+      when.gfx === undefined || cards.every(({ gfx }) => when.gfx?.includes(gfx ?? '') === true)
+    );
+  });
+  return found ?? null;
+}
