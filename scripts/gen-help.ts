@@ -24,12 +24,12 @@ for (const [name, load] of Object.entries(COMMAND_MODULES)) {
 }
 
 const words = (name: string, usage: string): string => {
-  const arguments_ = usage
+  const operands = usage
     .replaceAll('[options] ', '')
     .replaceAll('[options]', '')
     .replace('[command]', '')
     .trim();
-  return `${name} ${arguments_}`.trim();
+  return `${name} ${operands}`.trim();
 };
 const width = Math.max(...commands.map(({ name, usage }) => words(name, usage).length)) + 3;
 const help = `HyperLlama ${manifest.version}: the right LLM inference engine for this machine, model and workload

@@ -68,6 +68,10 @@ async function report(thrown: unknown, isJson: boolean): Promise<void> {
 
 async function unknownCommand(name: string): Promise<never> {
   const { fail } = await import('./base/errors.ts');
+  if (name.startsWith('-')) {
+    const hint = 'run `hyperllama --help` to see the commands, each with options of its own';
+    fail('HL_USAGE', { problem: `unknown option \`${name}\``, command: '', hint });
+  }
   const { nearestNames } = await import('./base/suggest.ts');
   const names = COMMANDS.flatMap((command) => [command.name, ...command.aliases]);
   const nearest = nearestNames(name, names, { count: 2, isAnyDistance: false });

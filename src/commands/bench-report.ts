@@ -70,8 +70,8 @@ async function table(samples: readonly Sample[], { output }: Context): Promise<s
   rows.push(
     [...footer('mean', (of) => of.mean)],
     [...footer('sd', (of) => of.standardDeviation)],
-    [...footer('min', (of) => of.min)],
-    [...footer('max', (of) => of.max)],
+    [...footer('least', (of) => of.min)],
+    [...footer('most', (of) => of.max)],
   );
   return await output.table(
     ['#', 'TTFT ms', 'TPOT ms', 'TOK/S', 'TOTAL ms', 'PROMPT', 'OUTPUT'],

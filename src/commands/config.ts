@@ -24,7 +24,7 @@ async function show(options: Options): Promise<void> {
   const rows = Object.entries(config).map(
     ([key, setting]: [string, { value: unknown; origin: string }]) => {
       const value =
-        typeof setting.value === 'object' ? JSON.stringify(setting.value) : String(setting.value);
+        typeof setting.value === 'string' ? setting.value : JSON.stringify(setting.value);
       return options.showOrigin === true ? [key, value, setting.origin] : [key, value];
     },
   );

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { errnoOf, fail } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
+import type { Part } from '../engines/parts.ts';
 import { EMPTY_REQUEST, type GenerateRequest, type Message } from '../engines/request.ts';
 import type { GenerateResult } from '../generate/generate.ts';
 import { outputTokens, timingOf, tokensPerSecond } from '../generate/timing.ts';
@@ -140,7 +141,7 @@ async function readSchema(text: string): Promise<Readonly<Record<string, unknown
 
 /** Streams text to stdout as it comes; reasoning goes to stderr, so that stdout is the answer. */
 function createWriter({ output }: Context): {
-  part: (part: import('../engines/parts.ts').Part) => void;
+  part: (part: Part) => void;
   end: () => void;
 } {
   let last = '\n';

@@ -1,17 +1,108 @@
-/** placeholder until generated */
+/** Made by `npm run gen` from the commands and the error table; not edited by hand. */
+
 export const VERSION: string = '0.1.0';
-export const COMMANDS: readonly { readonly name: string; readonly aliases: readonly string[] }[] = [
-  'generate',
-  'plan',
-  'info',
-  'ps',
-  'stop',
-  'list',
-  'show',
-  'engines',
-  'doctor',
-  'config',
-  'bench',
-].map((name) => ({ name, aliases: [] }));
-export const HELP: string = '';
-export const EXIT_CODES: string = '';
+
+export const COMMANDS: readonly {
+  readonly name: string;
+  readonly aliases: readonly string[];
+}[] = [
+  {
+    name: 'info',
+    aliases: [],
+  },
+  {
+    name: 'generate',
+    aliases: ['run'],
+  },
+  {
+    name: 'plan',
+    aliases: [],
+  },
+  {
+    name: 'bench',
+    aliases: [],
+  },
+  {
+    name: 'ps',
+    aliases: [],
+  },
+  {
+    name: 'stop',
+    aliases: [],
+  },
+  {
+    name: 'list',
+    aliases: ['ls'],
+  },
+  {
+    name: 'show',
+    aliases: [],
+  },
+  {
+    name: 'engines',
+    aliases: [],
+  },
+  {
+    name: 'doctor',
+    aliases: [],
+  },
+  {
+    name: 'config',
+    aliases: [],
+  },
+];
+
+export const HELP: string = [
+  'HyperLlama 0.1.0: the right LLM inference engine for this machine, model and workload',
+  '',
+  'Usage: hyperllama COMMAND [options]',
+  '',
+  '  info                           this machine, the engines it can run, and which it would get',
+  '  generate <model> [prompt...]   answer one prompt with the right engine',
+  '  plan <model>                   the engine this model would get, why, and its exact command line',
+  '  bench <model> [prompt...]      time one prompt, over and over, on the engine it would get',
+  '  ps                             what runs',
+  '  stop [session...]              end what runs',
+  '  list                           models on this machine',
+  '  show <model>                   what a model is',
+  '  engines                        engine environments: list, install, verify, remove',
+  '  doctor                         what is wrong, why, and the command that mends it',
+  '  config                         settings and where they come from',
+  '',
+  '  --json        one JSON object on stdout, for every command',
+  '  --quiet       the answer only',
+  '  --verbose     say what is done and why',
+  '  --version     the version',
+  '  --help        this text, or the help of a command',
+  '',
+  '  hyperllama help exit-codes   what the exit codes mean',
+  '',
+  'Try: hyperllama generate smollm2:135m "Why is the sky blue?"',
+  '',
+].join('\n');
+
+export const EXIT_CODES: string = [
+  'Exit codes',
+  '',
+  '    0  all went well',
+  '    1  the machine, the model or the request stood in the way',
+  '       HL_PYTHON_MISSING HL_PYTHON_TOO_OLD HL_GPU_UNSUPPORTED HL_DISK_FULL HL_STATE_UNWRITABLE HL_MODEL_FORMAT_UNSUPPORTED HL_MODEL_CORRUPT HL_DOWNLOAD_FAILED HL_REQUEST_INVALID HL_CONTEXT_EXCEEDED HL_FEATURE_UNSUPPORTED',
+  '    2  the command was used wrongly, or a configuration file is wrong',
+  '       HL_OPTION_INVALID HL_USAGE HL_COMMAND_UNKNOWN HL_CONFIG_INVALID HL_ENGINE_UNKNOWN HL_SESSION_NOT_FOUND',
+  '    3  it does not fit: no engine can serve this model on this machine',
+  '       HL_MEMORY_INSUFFICIENT HL_NO_ENGINE_FITS',
+  '    4  the model needs permission',
+  '    5  the model was not found',
+  '       HL_MODEL_NOT_FOUND HL_MODEL_NOT_LOCAL',
+  '    6  the engine: not installed, did not start, or ended',
+  '       HL_ENGINE_NOT_DRIVEN HL_ENGINE_NOT_INSTALLED HL_ENGINE_INSTALL_FAILED HL_ENGINE_GPU_BUILD_MISSING HL_ENGINE_START_TIMEOUT HL_ENGINE_EXITED HL_ENGINE_OUT_OF_MEMORY HL_ENGINE_PORT_BUSY HL_ENGINE_UNRESPONSIVE HL_ENGINE_PROTOCOL HL_CONSENT_NEEDED',
+  '    7  the network is needed and cannot be reached',
+  '       HL_OFFLINE',
+  '    8  a measurement is worse than its baseline',
+  '       HL_BENCH_REGRESSION',
+  '   70  a bug in HyperLlama',
+  '       HL_INTERNAL',
+  '  130  cancelled by Ctrl-C',
+  '       HL_CANCELLED',
+  '',
+].join('\n');

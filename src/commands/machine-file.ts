@@ -15,11 +15,11 @@ export async function readMachineFile(file: string): Promise<Machine> {
   }
   const { parseMachine } = await import('../hardware/read-machine.ts');
   try {
-    const json = JSON.parse(text) as Readonly<Record<string, unknown>>;
+    const json = JSON.parse(text) as Readonly<Record<string, unknown>> | null;
     // The whole `info --json` is welcome too: it holds the machine.
-    return parseMachine(
-      json !== null && typeof json === 'object' && 'machine' in json ? json['machine'] : json,
-    );
+    const machine = json !== null && typeof json === 'object' ? (json['machine'] ?? json) : null;
+    const isMachine = machine !== null && typeof machine === 'object' && 'cpu' in machine;
+    return isMachine ? parseMachine(machine) : invalid('a machine as `info --json` prints it');
   } catch (error) {
     if (error instanceof SyntaxError) return invalid('a JSON file');
     throw error;

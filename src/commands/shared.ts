@@ -29,20 +29,37 @@ export function createCommand(name: string, summary: string): Command {
     .option('--quiet', 'print the answer only')
     .option('--verbose', 'say on stderr what is done and why')
     .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
     .showSuggestionAfterError(true)
     .configureOutput({ writeErr: () => undefined })
     .exitOverride();
+}
+
+/** The command under the program's name, so that its help shows the line a person would type. */
+export function asProgram(command: Command): Command {
+  return new Command('hyperllama').addCommand(command).exitOverride();
 }
 
 /** Commander's complaints in our words; its help and version requests end quietly. */
 export function toUsageError(error: unknown, command: string): unknown {
   if (!(error instanceof CommanderError)) return error;
   if (error.exitCode === 0) return null;
-  const problem = error.message
+  const words = error.message
     .replace(/^error: /, '')
     .replace(/\s*\n\s*/g, ' ')
     .replaceAll("'", '`');
-  return new HyperLlamaError('HL_USAGE', { problem, command });
+  const meant = / \(Did you mean (?:one of )?(.+)\?\)$/.exec(words);
+  const problem = words
+    .slice(0, meant?.index)
+    .replace(
+      /^too many arguments.* Expected (\d+).* got (\d+)\.$/,
+      (_, most: string, got: string) =>
+        `\`${command}\` takes ${most === '0' ? 'no' : `at most ${most}`} arguments, got ${got}`,
+    );
+  if (meant?.[1] === undefined) return new HyperLlamaError('HL_USAGE', { problem, command });
+  const names = meant[1].split(', ').map((name) => `\`${name}\``);
+  const hint = `did you mean ${names.join(' or ')}?`;
+  return new HyperLlamaError('HL_USAGE', { problem, command, hint });
 }
 
 export async function createContext(options: CommonOptions): Promise<Context> {

@@ -88,7 +88,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
 }
 
 const LOG_RULES: readonly LogRule[] = [
-  { pattern: /Errno (?:48|98)\] Address already in use/, code: 'HL_ENGINE_PORT_BUSY' },
+  { pattern: /Errno (?:48|98)\] (Address already in use)/, code: 'HL_ENGINE_PORT_BUSY' },
   { pattern: /error: (unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
   { pattern: /FileNotFoundError: (.*config\.json.*)/, code: 'HL_MODEL_NOT_FOUND' },
   { pattern: /ValueError: (Model type .* not supported.*)/, code: 'HL_MODEL_FORMAT_UNSUPPORTED' },

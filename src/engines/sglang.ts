@@ -126,7 +126,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
 const LOG_RULES: readonly LogRule[] = [
   { pattern: /error: (unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
   { pattern: /ImportError: (libcuda\.so.*)/, code: 'HL_ENGINE_EXITED' },
-  { pattern: /Errno 98\] .*address already in use/i, code: 'HL_ENGINE_PORT_BUSY' },
+  { pattern: /Errno 98\] .*(address already in use)/i, code: 'HL_ENGINE_PORT_BUSY' },
   { pattern: /(CUDA out of memory.*|Not enough memory\..*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
   { pattern: /The server is fired up and ready to roll!/, isReady: true },
   { pattern: /Load weight begin/, progress: 'reading weights' },

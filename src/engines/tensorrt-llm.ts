@@ -117,7 +117,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
 const LOG_RULES: readonly LogRule[] = [
   { pattern: /(CUDA out of memory.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
   { pattern: /Error: (No such option.*)/, code: 'HL_OPTION_INVALID' },
-  { pattern: /Errno 98\] .*address already in use/i, code: 'HL_ENGINE_PORT_BUSY' },
+  { pattern: /Errno 98\] .*(address already in use)/i, code: 'HL_ENGINE_PORT_BUSY' },
   { pattern: /Application startup complete\./, isReady: true },
 ];
 

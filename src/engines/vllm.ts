@@ -186,8 +186,11 @@ function planEnvironment(verdict: VerdictOk): Record<string, string> {
 
 const LOG_RULES: readonly LogRule[] = [
   { pattern: /(ambiguous option: .*|unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
-  { pattern: /Errno 98\] Address already in use/, code: 'HL_ENGINE_PORT_BUSY' },
-  { pattern: /(is greater than the derived max_model_len \S+)/, code: 'HL_CONTEXT_EXCEEDED' },
+  { pattern: /Errno 98\] (Address already in use)/, code: 'HL_ENGINE_PORT_BUSY' },
+  {
+    pattern: /(User-specified max_model_len .* is greater than the derived max_model_len)/,
+    code: 'HL_CONTEXT_EXCEEDED',
+  },
   { pattern: /ValueError: (To serve at least one request.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
   { pattern: /(CUDA out of memory.*|HIP out of memory.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
   { pattern: /HFValidationError: (.*)/, code: 'HL_MODEL_NOT_FOUND' },

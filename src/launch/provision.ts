@@ -44,11 +44,11 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
   const python = await context.python();
   const jobs = [
     recipe === null
-      ? 0
+      ? Promise.resolve(0)
       : install(lacking, recipe, { context, python, signal, onEvent: progress.of('engine') }),
     needsModel
       ? fetchModel(lacking, { context, python, signal, onEvent: progress.of('model') })
-      : 0,
+      : Promise.resolve(0),
   ] as const;
   try {
     const [installMs, downloadMs] = await Promise.all(jobs);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from .processes import descendants, send_signal, with_token
 
@@ -22,17 +23,18 @@ GRACE_STEP_S = 0.05
 class Ending:
     """The end of one tree, driven by `step`. All times are `time.monotonic` seconds."""
 
-    def __init__(self, guard: int, token: str, *, number: int, deadline: float) -> None:
+    def __init__(self, guard: int, token: str, *, deadline: float) -> None:
         self._guard = guard
         self._token = token
-        self._signal = number
+        self._signal = int(signal.SIGTERM)
         self._deadline = deadline
         self._orphans_told = False
         self._kill_limit: float | None = None
         self.survivors: list[Process] = []
 
-    def begin(self, engine: Process | None) -> None:
+    def begin(self, engine: Process | None, number: int) -> None:
         """Ask the engine's own process to finish; it knows how to end its children."""
+        self._signal = number
         if engine is not None:
             send_signal(engine, self._signal)
 
@@ -80,3 +82,10 @@ class Ending:
     def _left(self) -> list[Process]:
         """Return who is left of the tree; the slower look by token only when it seems empty."""
         return descendants(self._guard) or with_token(self._token, but=[self._guard])
+
+
+def end_at_once(guard: int, token: str) -> None:
+    """Kill the tree below `guard` without grace and wait until it is gone."""
+    ending = Ending(guard, token, deadline=0.0)
+    while ending.step(time.monotonic(), is_engine_alive=False) is not None:
+        time.sleep(KILL_STEP_S)

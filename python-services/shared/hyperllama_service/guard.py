@@ -10,7 +10,7 @@ import selectors
 import signal
 import time
 
-from .ending import KILL_STEP_S, Ending
+from .ending import Ending, end_at_once
 from .engine import Engine
 from .engine_watch import NEVER, EngineWatch
 from .leases import Leases
@@ -69,9 +69,8 @@ class Guard:
         )
         self._selector.register(signals, selectors.EVENT_READ, self._take_signals)
         starter = self._leases.add(0, 1)
-        self._leases.broadcast(
-            {"event": "spawned", "pid": engine.pid, "startTime": engine.start_time}
-        )
+        spawned = {"event": "spawned", "pid": engine.pid, "startTime": engine.start_time}
+        self._leases.broadcast(spawned)
         self._session.write_ledger(engine)
         self._leases.take(starter, first_bytes)
         while self._ending is None or self._next_step != NEVER:
@@ -83,9 +82,7 @@ class Guard:
 
     def abandon(self) -> None:
         """Kill the tree at once; for an error of our own."""
-        ending = Ending(self._pid, self._order.token, number=signal.SIGKILL, deadline=0.0)
-        while ending.step(time.monotonic(), is_engine_alive=False) is not None:
-            time.sleep(KILL_STEP_S)
+        end_at_once(self._pid, self._order.token)
         self._session.remove_files()
 
     def greet(self, holder: Holder) -> None:
@@ -116,7 +113,7 @@ class Guard:
             self._tell_session(holder)
 
     def _release(self, holder: Holder) -> None:
-        """End a lease in order; the last holder reads on, to see the tree go."""
+        # The last holder reads on, to see the tree go.
         self._leases.release(holder)
         is_held = self._leases.count > 0 or self._session.keep_alive_s > 0
         if is_held and self._session.state != "stopping":
@@ -182,25 +179,21 @@ class Guard:
         if self._ending is not None:
             self._ending.hurry(deadline)
             return
-        number = self._order.shutdown_signal
-        self._ending = Ending(self._pid, self._order.token, number=number, deadline=deadline)
-        self._ending.begin(self._engine.process())
+        self._ending = Ending(self._pid, self._order.token, deadline=deadline)
+        self._ending.begin(self._engine.process(), self._order.shutdown_signal)
         self._session.state = "stopping"
         self._linger_until = NEVER
         self._watch.stop()
         self._session.write_ledger(self._engine)
 
     def _tell_session(self, holder: Holder) -> None:
-        leases, is_listening = self._leases.count, self._watch.is_listening
-        holder.writer.send(
-            self._session.event(self._engine, leases=leases, is_listening=is_listening)
-        )
+        count, is_listening = self._leases.count, self._watch.is_listening
+        holder.writer.send(self._session.event(self._engine, count, is_listening=is_listening))
 
     def _leave(self, ending: Ending) -> None:
         if ending.survivors:
             # The ledger stays, so that the reaper tries again.
-            pids = ", ".join(str(process.pid) for process in ending.survivors)
-            because = f"these processes could not be ended: {pids}"
+            because = f"could not be ended: {[process.pid for process in ending.survivors]}"
             self._leases.broadcast({"event": "failed", "code": "HL_INTERNAL", "because": because})
         else:
             self._session.remove_files()

@@ -33,7 +33,7 @@ def classify_failure(lines: list[str], *, is_environment: bool) -> tuple[str, st
         code = "HL_ENGINE_INSTALL_FAILED" if is_environment else "HL_MODEL_CORRUPT"
         return code, f"the index serves other bytes than the lock names: {because}"
     if _OFFLINE.search(text):
-        return "HL_OFFLINE", _first(lines, _OFFLINE) or because
+        return "HL_OFFLINE", _why_offline(lines)
     return ("HL_ENGINE_INSTALL_FAILED" if is_environment else "HL_DOWNLOAD_FAILED"), because
 
 
@@ -46,6 +46,17 @@ def _telling_line(lines: list[str]) -> str:
     # uv puts the cause last, pip the summary.
     line = (telling or lines or ["it printed nothing"])[-1]
     return _clean(line)
+
+
+def _why_offline(lines: list[str]) -> str:
+    """Return the address and the innermost cause: uv prints that last, pip inside an object."""
+    cause = [line for line in lines if _OFFLINE.search(line)][-1]
+    inside = re.search(r"0x[0-9a-f]+>: (.*?)'\)", cause)
+    address = re.search(r"https?://[^\s`)]+", "\n".join(lines))
+    words = _clean(
+        inside[1] if inside else re.sub(r"^\s*(cause|caused by): ", "", cause, flags=re.I)
+    )
+    return words if address is None else f"`{_clean(address[0])}`: {words}"
 
 
 def _first(lines: list[str], pattern: re.Pattern[str]) -> str | None:

@@ -37,7 +37,7 @@ class Job:
         self.staging = staging
         temporary = os.path.join(staging, ".tmp")
         os.makedirs(temporary, mode=0o700)
-        self.environment = child_environment(temporary)
+        self.environment = child_environment(temporary, order["index"])
         self.is_environment: bool = order["kind"] == "environment"
         self._caller = caller
         self._lock = lock

@@ -83,7 +83,7 @@ def make_package_file(job: Job) -> str:
     lock.write_text(order["requirement"] + "\n", encoding="utf-8")
     folder = os.path.join(job.staging, "package")
     place = Place(folder, sys.executable, is_environment=False)
-    job.run(tool.install(str(lock), place, order.get("index")))
+    job.run(tool.install(str(lock), place, order["index"]))
     job.enter("prepare")
     source = os.path.join(folder, order["member"])
     if not os.path.isfile(source):

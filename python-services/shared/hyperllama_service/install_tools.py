@@ -29,8 +29,13 @@ _WITHHELD = frozenset(
     " UV_NO_BINARY UV_NO_BUILD UV_CONSTRAINT UV_OVERRIDE UV_REQUIRE_HASHES UV_NO_VERIFY_HASHES"
     " UV_COMPILE_BYTECODE UV_PROJECT_ENVIRONMENT UV_PYTHON_DOWNLOADS".split()
 )
-# Retrying twice is enough: whoever is offline wants to hear it within seconds.
-PIP_QUIET = ("--no-input", "--disable-pip-version-check", "--retries", "2")
+# Other places for packages. Where an order names the index, a build of the same version from
+# elsewhere (for the CPU, say) must not slip in.
+_OTHER_INDEXES = frozenset(
+    "PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_FIND_LINKS PIP_NO_INDEX UV_INDEX UV_INDEX_URL"
+    " UV_DEFAULT_INDEX UV_EXTRA_INDEX_URL UV_FIND_LINKS UV_NO_INDEX".split()
+)
+PIP_QUIET = ("--no-input", "--disable-pip-version-check")
 
 
 class NoInstallerError(Exception):
@@ -111,13 +116,14 @@ def find_pip(environment: dict[str, str], spare_folder: str) -> Tool:
     )
 
 
-def child_environment(temporary: str) -> dict[str, str]:
+def child_environment(temporary: str, index: str | None) -> dict[str, str]:
     """Return the environment of installers: proxies, certificates, PIP_* and UV_* pass."""
+    withheld = _WITHHELD if index is None else _WITHHELD | _OTHER_INDEXES
     passed = {
         name: text
         for name, text in os.environ.items()
         if (name in _PASSED or name.startswith(_PASSED_PREFIXES) or name.lower().endswith("_proxy"))
-        and name not in _WITHHELD
+        and name not in withheld
     }
     fixed = {
         # A small /tmp must not end an install that has room, and progress is seen there.
@@ -129,7 +135,13 @@ def child_environment(temporary: str) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    usual = {"UV_HTTP_TIMEOUT": HTTP_DEADLINE_S, "PIP_DEFAULT_TIMEOUT": HTTP_DEADLINE_S}
+    usual = {
+        "UV_HTTP_TIMEOUT": HTTP_DEADLINE_S,
+        "PIP_DEFAULT_TIMEOUT": HTTP_DEADLINE_S,
+        # Whoever is offline wants to hear it within seconds.
+        "UV_HTTP_RETRIES": "1",
+        "PIP_RETRIES": "1",
+    }
     return {**usual, **passed, **fixed}
 
 

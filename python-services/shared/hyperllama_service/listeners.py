@@ -125,4 +125,4 @@ def _socket_inodes(pid: int) -> set[str]:
 
 
 if sys.platform == "darwin":
-    pass
+    from .darwin import find_listener  # noqa: F401

@@ -144,4 +144,9 @@ def send_signal(process: Process, number: int, token: str | None = None) -> bool
 
 
 if sys.platform == "darwin":
-    from .darwin import carries_token, list_processes, read_process
+    from .darwin import (  # noqa: F401
+        boot_id,
+        carries_token,
+        list_processes,
+        read_process,
+    )

@@ -29,7 +29,7 @@ class Session:
         # For people to read; durations never come from the wall clock.
         self._started_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
-    def event(self, engine: Engine, *, leases: int, is_listening: bool) -> dict[str, Any]:
+    def event(self, engine: Engine, leases: int, *, is_listening: bool) -> dict[str, Any]:
         """Return the `session` event."""
         return {
             "event": "session",

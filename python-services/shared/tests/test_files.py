@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,10 @@ from hyperllama_service.log import EngineLog, printable
 KILLS = 30
 
 
+def has_written(path: Path, least: int) -> bool:
+    return path.exists() and json.loads(path.read_text())["n"] >= least
+
+
 def test_a_ledger_is_whole_at_every_moment_of_being_killed(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
     script = (
@@ -33,7 +38,7 @@ def test_a_ledger_is_whole_at_every_moment_of_being_killed(tmp_path: Path) -> No
     for trial in range(KILLS):
         path.unlink(missing_ok=True)
         writer = subprocess.Popen([sys.executable, "-I", "-S", "-c", script])
-        until(lambda: path.exists() and json.loads(path.read_text())["n"] >= trial, "it writes")
+        until(partial(has_written, path, trial), "it writes")
         writer.send_signal(signal.SIGKILL)
         writer.wait(DEADLINE_S)
         assert json.loads(path.read_text())["n"] >= trial
@@ -168,10 +173,10 @@ def test_a_lock_is_free_again_when_its_holder_was_killed(tmp_path: Path) -> None
 def test_reads_the_out_of_memory_counters_of_both_generations(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    file = tmp_path / "counter"
+    monkeypatch.setattr(memory_kills, "_counter_files", lambda _: iter([str(file)]))
     for text in ("low 0\noom 3\noom_kill 2\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"):
-        file = tmp_path / "counter"
         file.write_text(text)
-        monkeypatch.setattr(memory_kills, "_counter_files", lambda _: iter([str(file)]))
         before = memory_kills.kill_counts(os.getpid())
         assert before == {str(file): 2}
         assert not memory_kills.has_killed_since(before)
@@ -209,6 +214,7 @@ def test_takes_the_answers_of_macos_there() -> None:
         f"import sys; sys.path.insert(0, {SHARED!r}); sys.platform = 'darwin'\n"
         "from hyperllama_service import darwin, listeners, processes\n"
         "assert processes.list_processes is darwin.list_processes\n"
+        "assert processes.boot_id is darwin.boot_id\n"
         "assert processes.carries_token is darwin.carries_token\n"
         "assert listeners.find_listener is darwin.find_listener\n"
     )

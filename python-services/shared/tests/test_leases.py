@@ -26,6 +26,12 @@ print("up", flush=True)
 while True: time.sleep(60)
 """
 
+LINES = """
+import time
+for i in range(200): print(f'{i:04} ' + 'y' * 1000, flush=True)
+while True: time.sleep(60)
+"""
+
 # Writes 8 MiB of log and then a file, to show that nothing stopped it.
 CHATTER = """
 import os, sys, time
@@ -215,8 +221,7 @@ def test_frees_the_stderr_of_its_caller(guarded: Make) -> None:
 
 
 def test_a_slow_reader_gets_every_line_it_has_room_for(guarded: Make) -> None:
-    script = "import time\nfor i in range(200): print(f'{i:04} ' + 'y' * 1000, flush=True)\ntime.sleep(60)"
-    session = guarded(script).start(is_read=False)
+    session = guarded(LINES).start(is_read=False)
     until(
         lambda: (
             Path(session.order["logFile"]).exists()

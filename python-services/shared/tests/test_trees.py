@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,10 +41,8 @@ def test_leaves_nothing_of_a_stubborn_tree_when_its_starter_is_gone(
     session = guarded(TREE).start()
     session.wait("log", line="grown")
     assert len(with_token(session.token)) == 4
-    began = time.monotonic()
     session.leave()
     session.finish()
-    print(f"trial {trial}: gone after {(time.monotonic() - began) * 1000:.0f} ms")
     assert with_token(session.token) == []
     assert not is_alive(session.process.pid)
     assert not session.run_folder.exists()

@@ -4,7 +4,7 @@ import type { LogRule } from './log-rules.ts';
 import { pickMetrics, ratioOf, readSamples } from './metrics.ts';
 
 export const LLAMA_LOG: readonly LogRule[] = [
-  { pattern: /failed to open GGUF file .*\(No such file/, code: 'HL_MODEL_NOT_FOUND' },
+  { pattern: /(failed to open GGUF file .*No such file.*)/, code: 'HL_MODEL_NOT_FOUND' },
   { pattern: /(failed to open GGUF file .*)/, code: 'HL_MODEL_CORRUPT' },
   { pattern: /(invalid magic characters: .*)/, code: 'HL_MODEL_CORRUPT' },
   { pattern: /(tensor '.*' data is not within the file bounds.*)/, code: 'HL_MODEL_CORRUPT' },

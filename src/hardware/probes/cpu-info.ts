@@ -1,5 +1,6 @@
 /** Answers: what `/proc/cpuinfo` says, on x86-64 and on 64-bit Arm. Pure. */
 import type { Cpu, IsaName } from '../machine.ts';
+import { parseNumber } from './files.ts';
 
 export interface CpuInfo {
   /** `null` on Arm: the kernel prints numbers there, which `arm-parts.ts` turns into names. */
@@ -99,22 +100,21 @@ function x86Vendor(id: string | undefined): Cpu['vendor'] {
 }
 
 function armVendor(block: ReadonlyMap<string, string>): Cpu['vendor'] {
-  const implementer = Number(block.get('CPU implementer') ?? Number.NaN);
-  if (Number.isNaN(implementer)) return null;
+  const implementer = parseNumber(block.get('CPU implementer') ?? null);
+  if (implementer === null) return null;
   return implementer === IMPLEMENTER_APPLE ? 'apple' : 'arm';
 }
 
 function armIdentity(blocks: readonly ReadonlyMap<string, string>[]): ArmIdentity {
-  const kinds = new Set<string>();
+  const kinds = new Map<string, { readonly implementer: number; readonly part: number }>();
   for (const block of blocks) {
-    const implementer = block.get('CPU implementer');
-    const part = block.get('CPU part');
-    if (implementer !== undefined && part !== undefined) kinds.add(`${implementer} ${part}`);
+    const implementer = parseNumber(block.get('CPU implementer') ?? null);
+    const part = parseNumber(block.get('CPU part') ?? null);
+    if (implementer !== null && part !== null) {
+      kinds.set(`${implementer} ${part}`, { implementer, part });
+    }
   }
-  const parts = [...kinds].map((kind) => {
-    const [implementer, part] = kind.split(' ');
-    return { implementer: Number(implementer), part: Number(part) };
-  });
+  const parts = [...kinds.values()];
   return { parts, board: known(blocks.at(-1)?.get('Model')) };
 }
 

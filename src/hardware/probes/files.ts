@@ -1,7 +1,7 @@
 /**
  * Answers: what a small file of `/proc` or `/sys` says, and how a probe says where a value came
- * from. Reads are synchronous: these files live in
- * the kernel's memory, and a synchronous read costs a tenth of an asynchronous one.
+ * from. Reads are synchronous: these files live in the kernel's memory, and a synchronous read costs
+ * a tenth of an asynchronous one.
  */
 
 // Not an `import`: that touches every export of `node:fs`, also `promises`, whose loading costs 3 ms

@@ -24,18 +24,18 @@ function machineOf(cacheBytes: number | null, freeBytes: number | null, cores = 
   });
 }
 
-describe('the assembled kernels', () => {
-  function load(pages: number): {
-    readonly kernel: KernelExports;
-    readonly bytes: SharedArrayBuffer;
-  } {
-    const memory = new wasm.Memory({ initial: pages, maximum: pages, shared: true });
-    const module = new wasm.Module(assembleKernel(pages));
-    const { exports } = new wasm.Instance(module, { env: { memory } });
-    // Exports of the module that was just assembled.
-    return { kernel: exports as unknown as KernelExports, bytes: memory.buffer };
-  }
+function load(pages: number): {
+  readonly kernel: KernelExports;
+  readonly bytes: SharedArrayBuffer;
+} {
+  const memory = new wasm.Memory({ initial: pages, maximum: pages, shared: true });
+  const module = new wasm.Module(assembleKernel(pages));
+  const { exports } = new wasm.Instance(module, { env: { memory } });
+  // Exports of the module that was just assembled.
+  return { kernel: exports as unknown as KernelExports, bytes: memory.buffer };
+}
 
+describe('the assembled kernels', () => {
   test('`read` touches every vector of its range and nothing beyond', () => {
     const { kernel, bytes } = load(1);
     const words = new Uint32Array(bytes);
@@ -56,7 +56,7 @@ describe('the assembled kernels', () => {
     numbers.fill(2, 2 * count, 3 * count);
     numbers.fill(5, 4 * count, 5 * count);
     kernel.triad(0, 2 * count * 8, 4 * count * 8, count * 8);
-    expect([...numbers.slice(0, count)]).toEqual(Array.from({ length: count }, () => 17));
+    expect(numbers.slice(0, count)).toEqual(new Float64Array(count).fill(17));
     expect(numbers[count]).toBe(7);
   });
 

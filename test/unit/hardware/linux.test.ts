@@ -170,6 +170,22 @@ describe('disk and the empty machine', () => {
     expect(machine.accelerators).toEqual([]);
   });
 
+  test('a machine whose files hold nothing but rubbish is unknown, not an error', async () => {
+    const trees = ['epyc-vm', 'container-v1', 'slices-v2', 'h100x8', 'mi300x2'].flatMap((name) => [
+      ...readTree(name).keys(),
+    ]);
+    const machine = await detect(
+      plant(new Map(trees.map((path) => [path, '\0: -1 max,\n\n: x\n']))),
+    );
+    expect(machine.cpu).toMatchObject({ model: null, coresPhysical: null, coresUsable: null });
+    expect(machine.memory).toMatchObject({
+      bytesTotal: null,
+      bytesAvailable: null,
+      bytesLimit: null,
+    });
+    expect(machine.accelerators).toEqual([]);
+  });
+
   test('an aborted signal is the only thing it throws', async () => {
     const reason = new Error('enough');
     const signal = AbortSignal.abort(reason);

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
 import { detectMachine } from '../../../src/hardware/detect.ts';
@@ -69,15 +69,20 @@ test.each([
   );
 });
 
+/** What became of it: a schema, or the code of our error; any other error is thrown on. */
+function outcome(json: unknown): string {
+  try {
+    return parseMachine(json).schema;
+  } catch (error) {
+    if (error instanceof HyperLlamaError) return error.code;
+    throw error;
+  }
+}
+
 test('any JSON is a machine or a usage error, never another error', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 3 }), (json) => {
-      try {
-        expect(parseMachine(json).schema).toBe(MACHINE_SCHEMA);
-      } catch (error) {
-        expect(error).toBeInstanceOf(HyperLlamaError);
-        expect(error).toMatchObject({ code: 'HL_OPTION_INVALID' });
-      }
+      expect([MACHINE_SCHEMA, 'HL_OPTION_INVALID']).toContain(outcome(json));
     }),
     { numRuns: 200 },
   );

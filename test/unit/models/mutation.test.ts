@@ -10,6 +10,12 @@ import { readGguf } from '../../../src/models/gguf.ts';
 import { readSafetensors } from '../../../src/models/safetensors.ts';
 import { checkGguf } from '../../fixtures/models/gguf-checker.ts';
 import { denseGguf, hybridGguf, mixtureGguf } from '../../fixtures/models/gguf-models.ts';
+import {
+  BLIND,
+  ggufEdits,
+  SAFETENSORS_EDITS,
+  type Mutation,
+} from '../../fixtures/models/mutations.ts';
 import { memorySource } from '../../fixtures/models/memory-source.ts';
 import { checkSafetensors } from '../../fixtures/models/safetensors-checker.ts';
 import { llamaSafetensors } from '../../fixtures/models/safetensors-writer.ts';
@@ -26,6 +32,8 @@ interface Subject {
   readonly name: string;
   readonly header: Buffer;
   readonly size: number;
+  /** Each breaks at most one rule. */
+  readonly edits: readonly [Mutation, ...Mutation[]];
   readonly read: (source: ReturnType<typeof memorySource>) => Promise<readonly Placed[]>;
   readonly check: (bytes: Buffer, size: number) => readonly Placed[];
 }
@@ -41,6 +49,14 @@ const demo = readFileSync(
 /** Of the real file, whose vocabulary is left out of the header here. */
 const DEMO_DATA_BYTES = 96_576_768;
 
+/** Keys of equal length, in pairs; each header has one of the pairs. */
+const KEYS = [
+  'tokenizer.ggml.tokens',
+  'tokenizer.ggml.scores',
+  'tokenizer.ggml.bos_token_id',
+  'tokenizer.ggml.eos_token_id',
+];
+
 const SUBJECTS: readonly [Subject, ...Subject[]] = [
   gguf('demo', { header: demo, size: demo.length + DEMO_DATA_BYTES }),
   gguf('dense', denseGguf()),
@@ -50,9 +66,14 @@ const SUBJECTS: readonly [Subject, ...Subject[]] = [
 ];
 
 function gguf(name: string, file: { readonly header: Buffer; readonly size: number }): Subject {
+  const names = checkGguf(file.header, file.size).map((tensor) => tensor.name);
   return {
     name: `gguf ${name}`,
     ...file,
+    edits: ggufEdits(
+      names,
+      KEYS.filter((key) => file.header.includes(key)),
+    ),
     read: async (source) => {
       const { tensors } = await readGguf(source, name);
       return tensors.map((tensor) => placed(tensor.name, tensor.offset, tensor.bytes));
@@ -69,6 +90,7 @@ function safetensors(
   return {
     name: `safetensors ${name}`,
     ...file,
+    edits: SAFETENSORS_EDITS,
     read: async (source) => {
       const { tensors, dataOffset } = await readSafetensors(source, name);
       return tensors.map((tensor) => placed(tensor.name, tensor.offset - dataOffset, tensor.bytes));
@@ -82,85 +104,6 @@ function placed(name: string, offset: number | bigint, bytes: number | bigint): 
   return { name, place: `${offset} ${bytes}` };
 }
 
-/** Values at which arithmetic goes wrong. */
-const EDGES: readonly [bigint, ...bigint[]] = [
-  0n,
-  1n,
-  2n,
-  31n,
-  255n,
-  65_535n,
-  2n ** 24n,
-  2n ** 31n - 1n,
-  2n ** 31n,
-  2n ** 32n - 1n,
-  2n ** 32n,
-  2n ** 53n - 1n,
-  2n ** 53n,
-  2n ** 53n + 1n,
-  2n ** 63n - 1n,
-  2n ** 63n,
-  2n ** 64n - 32n,
-  2n ** 64n - 1n,
-];
-
-type Mutation = (suite: Suite, bytes: Buffer) => Buffer;
-
-const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
-  // One bit.
-  (suite, bytes) => {
-    const at = suite.between(0, bytes.length - 1);
-    bytes[at] = (bytes[at] ?? 0) ^ (1 << suite.between(0, 7));
-    return bytes;
-  },
-  // One byte.
-  (suite, bytes) => {
-    bytes[suite.between(0, bytes.length - 1)] = suite.between(0, 255);
-    return bytes;
-  },
-  // A 64-bit edge value anywhere, or near the counts at the beginning.
-  (suite, bytes) => {
-    const end = suite.between(0, 3) === 0 ? Math.min(64, bytes.length) : bytes.length;
-    const at = suite.between(0, end - 8);
-    bytes.writeBigUInt64LE(suite.pick(EDGES), at);
-    return bytes;
-  },
-  // A 32-bit edge value.
-  (suite, bytes) => {
-    bytes.writeUInt32LE(
-      Number(suite.pick(EDGES) & 0xffff_ffffn),
-      suite.between(0, bytes.length - 4),
-    );
-    return bytes;
-  },
-  // Cut off.
-  (suite, bytes) => bytes.subarray(0, suite.between(0, bytes.length)),
-  // A piece taken out.
-  (suite, bytes) => {
-    const at = suite.between(0, bytes.length - 1);
-    return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + suite.between(1, 64))]);
-  },
-  // A piece twice.
-  (suite, bytes) => {
-    const at = suite.between(0, bytes.length - 1);
-    const piece = bytes.subarray(at, at + suite.between(1, 128));
-    return Buffer.concat([bytes.subarray(0, at), piece, bytes.subarray(at)]);
-  },
-  // A piece copied over another place.
-  (suite, bytes) => {
-    const from = suite.between(0, bytes.length - 1);
-    const piece = Buffer.from(bytes.subarray(from, from + suite.between(1, 64)));
-    piece.copy(bytes, suite.between(0, bytes.length - 1));
-    return bytes;
-  },
-  // Digits and marks as in JSON, which also hit names and templates of GGUF.
-  (suite, bytes) => {
-    const mark = suite.pick(['9', '0', '{', '}', '[', ']', '"', ',', ':', '\\', '-', 'e']);
-    bytes.write(mark, suite.between(0, bytes.length - 1), 'latin1');
-    return bytes;
-  },
-];
-
 it(
   'refuses or describes damaged headers, and accepts none that breaks a rule',
   { timeout: DEADLINE_MS },
@@ -171,12 +114,16 @@ it(
     await suite.run(trials, { width: 1, deadlineMs: DEADLINE_MS }, async (index) => {
       const subject = SUBJECTS[index % SUBJECTS.length] ?? SUBJECTS[0];
       let bytes: Buffer = Buffer.from(subject.header);
-      for (let i = suite.between(1, 3); i > 0 && bytes.length > 8; i -= 1) {
-        bytes = suite.pick(MUTATIONS)(suite, bytes);
+      if (suite.between(0, 2) === 0) bytes = suite.pick(subject.edits)(suite, bytes);
+      else {
+        for (let i = suite.between(1, 3); i > 0 && bytes.length > 8; i -= 1) {
+          bytes = suite.pick(BLIND)(suite, bytes);
+        }
       }
       const grown = bytes.length - subject.header.length;
-      // The file keeps its data behind the header, or ends where the header does.
-      const size = suite.between(0, 9) === 0 ? bytes.length : subject.size + grown;
+      // The file keeps its data behind the header, ends where the header does, or goes on after.
+      const sizes = [bytes.length, subject.size + grown + 4096] as const;
+      const size = suite.between(0, 4) === 0 ? suite.pick([...sizes]) : subject.size + grown;
       accepted += Number(await trial(suite, subject, { bytes, size }));
     });
     suite.fact('accepted', accepted);
