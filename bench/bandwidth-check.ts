@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MIB } from '../src/base/units.ts';
 import { commandOutput } from '../src/base/exec.ts';
-import { measureMemoryBandwidth } from '../src/hardware/bandwidth.ts';
+import { measureMemoryBandwidth, type MemoryBandwidth } from '../src/hardware/bandwidth.ts';
 import { detectMachine } from '../src/hardware/detect.ts';
 
 const ROUNDS = 3;
@@ -24,7 +24,7 @@ try {
   const isCompiled = await compile(binary);
   for (let round = 1; round <= ROUNDS; round += 1) {
     const ours = await measureMemoryBandwidth({ machine });
-    const found = `${gigabytes(ours.bytesPerSecond)} (${ours.kernel}, ${ours.threads} threads, working set ${Math.round(ours.workingSetBytes / MIB)} MiB, spread ${(ours.spread * 100).toFixed(0)} %${ours.isCacheResident ? ', cache-resident' : ''})`;
+    const found = describe(ours);
     if (!isCompiled) {
       console.log(`round ${round}: ours ${found}; no C compiler \`cc\` here, nothing to compare`);
       continue;
@@ -59,6 +59,17 @@ async function runReference(
     }
   }
   return best;
+}
+
+function describe(ours: MemoryBandwidth): string {
+  const facts = [
+    ours.kernel,
+    `${ours.threads} threads`,
+    `working set ${Math.round(ours.workingSetBytes / MIB)} MiB`,
+    `spread ${(ours.spread * 100).toFixed(0)} %`,
+    ...(ours.isCacheResident ? ['cache-resident'] : []),
+  ];
+  return `${gigabytes(ours.bytesPerSecond)} (${facts.join(', ')})`;
 }
 
 function gigabytes(bytesPerSecond: number): string {

@@ -44,8 +44,11 @@ const scratch = mkdtempSync(join(tmpdir(), 'hl-bench-'));
 // Short: a unix socket's path may have 100 bytes only.
 const socket = join(scratch, 'd.sock');
 process.env['HYPERLLAMA_HOME'] ??= join(scratch, 'home');
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
 try {
   const context = await createContext({ quiet: true, yes: true });
+  // Half a comparison says nothing. Direct engines end with us, ours by their guards.
+  context.signal.addEventListener('abort', () => process.exit(130));
   printHead('our layer around a serving engine');
   console.log(`home      ${process.env['HYPERLLAMA_HOME']}`);
   const { wanted, choice } = await prepare(1, context);
@@ -60,8 +63,8 @@ try {
   if (ONLY.has('g19')) for (const concurrency of CONCURRENCIES) await compare(concurrency, context);
   console.log('');
   printNoise('after');
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
+} catch (error) {
+  cannotMeasure(error instanceof Error ? error.message : String(error));
 }
 
 /** Installs what is missing, by starting once, and returns the plan of the installed build. */

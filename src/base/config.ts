@@ -2,10 +2,10 @@
  * Answers: which settings are in force, and where each comes from: flag > `HYPERLLAMA_*` variable >
  * project file > user file > default. Files are YAML; a wrong key or value is an error, not ignored.
  */
-import { readFile } from 'node:fs/promises';
 import { dirname, join, parse } from 'node:path';
 import type { core } from 'zod';
 import { errnoOf, fail } from './errors.ts';
+import { fs, readTextIfAny } from './fs.ts';
 import { nearestNames } from './suggest.ts';
 
 export interface Config {
@@ -54,8 +54,8 @@ export async function loadConfig(options: {
 }): Promise<Config> {
   let config = DEFAULTS;
   const user = join(options.configFolder, 'config.yaml');
-  for (const file of [user, ...(await projectFile(options.workingFolder))]) {
-    const text = await readConfigFile(file);
+  for (const file of [user, ...projectFile(options.workingFolder)]) {
+    const text = readConfigFile(file);
     if (text !== null) config = merge(config, await parseConfig(text, file), file);
   }
   for (const [key, variable] of Object.entries(VARIABLES)) {
@@ -157,35 +157,25 @@ function valueWords({ path }: ZodIssue, value: unknown): string {
   return found !== null && typeof found === 'object' ? 'a table' : `\`${String(found)}\``;
 }
 
-async function readConfigFile(file: string): Promise<string | null> {
+function readConfigFile(file: string): string | null {
+  let text: string | null;
   try {
-    const text = await readFile(file, 'utf8');
-    if (text.length > FILE_BYTES_MAX) {
-      return fail('HL_CONFIG_INVALID', { file, problem: `is larger than ${FILE_BYTES_MAX} bytes` });
-    }
-    return text;
+    text = readTextIfAny(file);
   } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    if (code === null) throw error;
-    return fail(
-      'HL_CONFIG_INVALID',
-      { file, problem: `cannot be read (${code})` },
-      { cause: error },
-    );
+    const problem = `cannot be read (${errnoOf(error) ?? String(error)})`;
+    return fail('HL_CONFIG_INVALID', { file, problem }, { cause: error });
   }
+  if (text !== null && text.length > FILE_BYTES_MAX) {
+    return fail('HL_CONFIG_INVALID', { file, problem: `is larger than ${FILE_BYTES_MAX} bytes` });
+  }
+  return text;
 }
 
 /** The nearest `hyperllama.yaml` from the working folder upwards, if any. */
-async function projectFile(from: string): Promise<readonly string[]> {
-  const { access } = await import('node:fs/promises');
+function projectFile(from: string): readonly string[] {
   for (let folder = from; ; folder = dirname(folder)) {
     const file = join(folder, PROJECT_FILE);
-    try {
-      await access(file);
-      return [file];
-    } catch {
-      if (folder === parse(folder).root) return [];
-    }
+    if (fs.existsSync(file)) return [file];
+    if (folder === parse(folder).root) return [];
   }
 }

@@ -2,9 +2,9 @@
  * Answers: which Python runs the services. Resolved to `sys.executable` once (version shims such as
  * pyenv's cost 100 ms a call) and remembered until the file behind it changes.
  */
-import { stat } from 'node:fs/promises';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { fail } from './errors.ts';
+import { locateProgram, programStamp } from './fs.ts';
 import { readState, writeCache } from './state.ts';
 
 export interface Python {
@@ -45,13 +45,13 @@ export async function findPython(options: FindPythonOptions): Promise<Python> {
   const key = JSON.stringify([options.asked, path]);
   const cacheFile = join(options.cacheFolder, 'python.json');
   const cached = (await readState(cacheFile)) as CachedPython | null;
-  if (cached?.key === key && (await stampOf(cached.python.executable)) === cached.stamp) {
+  if (cached?.key === key && programStamp(cached.python.executable) === cached.stamp) {
     return cached.python;
   }
   const tried: string[] = [];
   let tooOld: (Python & { name: string }) | null = null;
   for (const name of options.asked === null ? CANDIDATES : [options.asked]) {
-    const file = await locate(name, path);
+    const file = locateProgram(name, path);
     if (file === null) {
       if (options.asked !== null || name === 'python3') tried.push(`\`${name}\``);
       continue;
@@ -63,7 +63,7 @@ export async function findPython(options: FindPythonOptions): Promise<Python> {
       tried.push(`\`${file}\` (${python.version})`);
       tooOld ??= { ...python, name: file };
     } else {
-      const stamp = await stampOf(python.executable);
+      const stamp = programStamp(python.executable);
       await writeCache(cacheFile, { key, python, stamp } satisfies CachedPython);
       return python;
     }
@@ -104,23 +104,4 @@ async function askPython(file: string, env: NodeJS.ProcessEnv): Promise<Python |
   const [executable, version] = result.stdout.trim().split('\n');
   if (executable === undefined || version === undefined || !isAbsolute(executable)) return null;
   return { executable, version };
-}
-
-async function locate(name: string, path: string): Promise<string | null> {
-  if (name.includes('/')) return (await stampOf(name)) === null ? null : name;
-  for (const folder of path.split(delimiter)) {
-    if (folder === '') continue;
-    const file = join(folder, name);
-    if ((await stampOf(file)) !== null) return file;
-  }
-  return null;
-}
-
-async function stampOf(file: string): Promise<string | null> {
-  try {
-    const { ino, size, mtimeMs, mode } = await stat(file);
-    return (mode & 0o111) === 0 ? null : `${ino}:${size}:${mtimeMs}`;
-  } catch {
-    return null;
-  }
 }

@@ -2,15 +2,15 @@
  * Answers: how small facts survive a kill at any moment: temporary file, fsync, rename. A reader
  * sees the old value or the new one, never half of either.
  */
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errnoOf } from './errors.ts';
+import { fs, readTextIfAny } from './fs.ts';
 
 /** With the pid, a name no other write has; `wx` proves it. */
 let writes = 0;
 
 /** Writes `value` as JSON, 0600. Resolved means that it survives a crash of the machine. */
 export async function writeState(path: string, value: unknown): Promise<void> {
+  const { mkdir, open, rename, rm } = fs.promises;
   const folder = dirname(path);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   writes += 1;
@@ -33,14 +33,8 @@ export async function writeState(path: string, value: unknown): Promise<void> {
 
 /** The value, or `null` when there is none or it is not JSON (a file of somebody else's making). */
 export async function readState(path: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    const code = errnoOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw error;
-  }
+  const text = readTextIfAny(path);
+  if (text === null) return null;
   try {
     return JSON.parse(text) as unknown;
   } catch {
@@ -58,7 +52,7 @@ export async function writeCache(path: string, value: unknown): Promise<void> {
 }
 
 async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r');
+  const handle = await fs.promises.open(folder, 'r');
   try {
     await handle.sync();
   } catch {

@@ -15,12 +15,16 @@ import { knownEngines, thisMachine } from '../pipeline.ts';
 import { makeWorkload } from '../workloads/presets.ts';
 import { WORKLOAD_NAMES, type WorkloadName } from '../workloads/workload.ts';
 import { engineRows, type EngineRow } from './engine-rows.ts';
-import { readMachineFile } from './machine-file.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
 interface Options extends CommonOptions {
   readonly measure?: boolean;
   readonly machine?: string;
+}
+
+async function recordedMachine(file: string): Promise<Machine> {
+  const { readMachineFile } = await import('./machine-file.ts');
+  return await readMachineFile(file);
 }
 
 interface WorkloadDecision {
@@ -43,13 +47,15 @@ export default function command(): Command {
 }
 
 async function show(options: Options, context: Context): Promise<void> {
-  const recorded = options.machine === undefined ? null : await readMachineFile(options.machine);
+  const recorded = options.machine === undefined ? null : await recordedMachine(options.machine);
   const machine = recorded ?? (await measured(await thisMachine(context), options, context));
   const engines = await knownEngines(context);
   const installations = recorded === null ? await findInstallations(engines, context) : new Map();
   const rows = engineRows(engines, { machine, installations });
+  // An engine that cannot run here wins nothing: leaving it out halves the work.
+  const usable = engines.filter((_, index) => rows[index]?.usable === true);
   const decisions = WORKLOAD_NAMES.map((workload) =>
-    decideFor(workload, { machine, engines, installations }),
+    decideFor(workload, { machine, engines: usable, installations }),
   );
   const { output } = context;
   if (output.isJson) {

@@ -9,7 +9,7 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { createOutput } from '../base/output.ts';
 import { resolvePaths } from '../base/paths.ts';
-import { findPython, type Python } from '../base/python.ts';
+import type { Python } from '../base/python.ts';
 import { WORKLOAD_NAMES, type Workload, type WorkloadName } from '../workloads/workload.ts';
 import { makeWorkload } from '../workloads/presets.ts';
 
@@ -53,8 +53,10 @@ export function toUsageError(error: unknown, command: string): unknown {
     .slice(0, meant?.index)
     .replace(
       /^too many arguments.* Expected (\d+).* got (\d+)\.$/,
-      (_, most: string, got: string) =>
-        `\`${command}\` takes ${most === '0' ? 'no' : `at most ${most}`} arguments, got ${got}`,
+      (_, most: string, got: string) => {
+        const taken = most === '0' ? 'no arguments' : `${most} argument${most === '1' ? '' : 's'}`;
+        return `\`${command}\` takes ${taken}, got ${got}`;
+      },
     );
   if (meant?.[1] === undefined) return new HyperLlamaError('HL_USAGE', { problem, command });
   const names = meant[1].split(', ').map((name) => `\`${name}\``);
@@ -80,6 +82,10 @@ export async function createContext(options: CommonOptions): Promise<Context> {
   });
   let python: Promise<Python> | null = null;
   const asked = options.python ?? config.python.value;
+  const find = async (): Promise<Python> => {
+    const { findPython } = await import('../base/python.ts');
+    return await findPython({ asked, cacheFolder: paths.cache, env });
+  };
   return {
     paths,
     config,
@@ -87,7 +93,7 @@ export async function createContext(options: CommonOptions): Promise<Context> {
     output,
     log: createLog({ isVerbose: output.isVerbose, write: (line) => process.stderr.write(line) }),
     signal: interruptSignal(),
-    python: () => (python ??= findPython({ asked, cacheFolder: paths.cache, env })),
+    python: () => (python ??= find()),
     consent: async (question) => options.yes === true || (await askOnTerminal(question)),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Answers: the WebAssembly module that reads memory as fast as one core can. It is put together
  * here instruction by instruction, so that no opaque bytes are shipped and no compiler is needed.
- * Encoding: WebAssembly core specification 2.0, chapter 5, with the threads proposal's shared memory.
+ * Encoding: WebAssembly core specification 2.0, chapter 5; shared memory from the threads proposal.
  */
 
 export const WASM_PAGE_BYTES = 65_536;

@@ -39,7 +39,7 @@ const WORKING_SET_BYTES_MIN = 32 * MIB;
 /** Assumed where the cache is not known: eight times the 32 MiB of a common desktop processor. */
 const WORKING_SET_BYTES_DEFAULT = 256 * MIB;
 
-/** More threads than this do not add bandwidth on any machine sold, but do add memory and start-up. */
+/** More threads add start-up time and memory, but no bandwidth on any machine sold. */
 const THREADS_MAX = 64;
 
 /** @throws the signal's reason when it is aborted */

@@ -1,6 +1,6 @@
 /**
  * Answers: class, memory, memory bandwidth and compute capability of NVIDIA cards.
- * Sources: NVIDIA's product pages and data sheets (memory, bandwidth), developer.nvidia.com/cuda-gpus
+ * Sources: NVIDIA's product pages and data sheets (memory, bandwidth), its list of CUDA GPUs
  * (compute capability), pci.ids 2026.08.22 (device numbers). Where the data sheet gives no
  * bandwidth it is bus width × data rate of the memory it names.
  */

@@ -56,7 +56,7 @@ export const AMD_GPUS: readonly GpuRow[] = gpuRows([
   ['Radeon RX 9070 GRE', [0x7550], C, 12, 432, 'gfx1201', [0xc2]],
   ['Radeon RX 9070 XT', [0x7550], C, 16, 640, 'gfx1201', [0xc0]],
   ['Radeon AI PRO R9700', [0x7551], W, 32, 640, 'gfx1201', [0xc0]],
-  // In the processor: the bandwidth is that of the machine's memory, fixed only where it is soldered.
+  // In the processor: the bandwidth is the machine's memory's, fixed only where that is soldered.
   ['Radeon 680M (Rembrandt)', [0x1681], I, null, null, 'gfx1035'],
   ['Radeon Graphics (Raphael)', [0x164e, 0x13c0], I, null, null, 'gfx1036'],
   ['Radeon 780M (Phoenix)', [0x15bf, 0x15c8, 0x1900, 0x1901], I, null, null, 'gfx1103'],

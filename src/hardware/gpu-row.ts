@@ -1,4 +1,4 @@
-/** Answers: what a row of the GPU tables holds. The tables are data; `gpu-table.ts` searches them. */
+/** Answers: what a row of the GPU tables holds. `gpu-table.ts` searches them. */
 import type { AcceleratorClass } from './machine.ts';
 
 export interface GpuRow {

@@ -2,9 +2,9 @@
  * Answers: which engines are installed, and how one is installed or removed. One folder for each
  * engine, version and recipe under `<data>/engines/`; one without its marker file does not exist.
  */
-import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, fail } from '../base/errors.ts';
+import { fail } from '../base/errors.ts';
+import { fs, listIfAny } from '../base/fs.ts';
 import type { InstallEvent } from '../base/installer.ts';
 import type { Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
@@ -26,13 +26,7 @@ export async function installedEnvironments(
   engineId: string,
 ): Promise<readonly InstalledEnvironment[]> {
   const folder = join(paths.data, 'engines', engineId);
-  let names: readonly string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const names = listIfAny(folder);
   const found = await Promise.all(
     names
       .filter((name) => !name.includes('.staging-') && !name.endsWith('.lock'))
@@ -99,8 +93,8 @@ export async function installEnvironment(
 /** Takes the environment away: renamed first, so that no start meets half of it. */
 export async function removeEnvironment(environment: Installation): Promise<void> {
   const doomed = `${environment.path}.staging-removed-${process.pid}`;
-  await rename(environment.path, doomed);
-  await rm(doomed, { recursive: true, force: true });
+  await fs.promises.rename(environment.path, doomed);
+  await fs.promises.rm(doomed, { recursive: true, force: true });
 }
 
 export function environmentFolder(paths: Paths, engine: Engine, recipe: EnvironmentRecipe): string {

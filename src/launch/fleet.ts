@@ -29,7 +29,7 @@ export async function runningSessions(
   const sessions = await Promise.all(
     entries.map(async (entry) => ({
       entry,
-      isAlive: await isGuardAlive(entry),
+      isAlive: isGuardAlive(entry),
       live: await askGuard(entry),
     })),
   );
@@ -39,7 +39,7 @@ export async function runningSessions(
 /** Ends the session whoever holds it; `false` when its guard did not end in time. */
 export async function stopSession(entry: LedgerEntry): Promise<boolean> {
   const link = await connectGuard(entry.control);
-  if (link === null) return !(await isGuardAlive(entry));
+  if (link === null) return !isGuardAlive(entry);
   link.listen(() => undefined);
   link.send({ command: 'stop' });
   await withDeadline(link.closed, STOP_DEADLINE_MS);

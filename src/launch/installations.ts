@@ -2,10 +2,10 @@
  * Answers: which build of each engine would be started: one named in the configuration, else our
  * own environment, else a program on PATH that is new enough.
  */
-import { stat } from 'node:fs/promises';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
+import { locateProgram, programStamp } from '../base/fs.ts';
 import { readState, writeCache } from '../base/state.ts';
 import type { Engine, Installation, ProgramSupport } from '../engines/engine.ts';
 import { installedEnvironments } from './environment.ts';
@@ -37,7 +37,7 @@ async function findInstallation(engine: Engine, context: Context): Promise<Insta
   const [environment] = await installedEnvironments(context.paths, engine.id);
   if (environment !== undefined) return environment;
   for (const support of engine.programs ?? []) {
-    const file = await locateProgram(support.name, context.env);
+    const file = locateProgram(support.name, context.env['PATH'] ?? '');
     const asked = file === null ? null : await askProgram(file, support, context);
     if (asked !== null && asked.refusal === null) return asked.installation;
   }
@@ -69,7 +69,7 @@ async function askProgram(
   support: ProgramSupport,
   context: Context,
 ): Promise<Asked | null> {
-  const stamp = await stampOf(file);
+  const stamp = programStamp(file);
   if (stamp === null) return null;
   const cacheFile = join(context.paths.cache, 'programs.json');
   const cache = ((await readState(cacheFile)) ?? {}) as Readonly<Record<string, Asked>>;
@@ -97,22 +97,4 @@ async function askProgram(
   const asked: Asked = { installation, refusal };
   await writeCache(cacheFile, { ...cache, [`${file}:${stamp}`]: asked });
   return asked;
-}
-
-async function locateProgram(name: string, env: NodeJS.ProcessEnv): Promise<string | null> {
-  for (const folder of (env['PATH'] ?? '').split(delimiter)) {
-    if (folder === '') continue;
-    const file = join(folder, name);
-    if ((await stampOf(file)) !== null) return file;
-  }
-  return null;
-}
-
-async function stampOf(file: string): Promise<string | null> {
-  try {
-    const { ino, size, mtimeMs, mode } = await stat(file);
-    return (mode & 0o111) === 0 ? null : `${ino}:${size}:${mtimeMs}`;
-  } catch {
-    return null;
-  }
 }

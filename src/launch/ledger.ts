@@ -2,9 +2,8 @@
  * Answers: which sessions there are, and which of them lost their guard. The guards write the
  * ledger, one file a session; we read it, and let the reaper end what a dead guard left behind.
  */
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../base/errors.ts';
+import { listIfAny, readTextIfAny } from '../base/fs.ts';
 import type { Address } from '../base/http.ts';
 import { servicesFolder, type Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
@@ -47,13 +46,7 @@ export function sessionsFolder(paths: Paths): string {
 
 export async function readLedger(paths: Paths): Promise<readonly LedgerEntry[]> {
   const folder = sessionsFolder(paths);
-  let names: readonly string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
+  const names = listIfAny(folder);
   const entries = await Promise.all(
     names.filter((name) => name.endsWith('.json')).map((name) => readState(join(folder, name))),
   );
@@ -61,10 +54,10 @@ export async function readLedger(paths: Paths): Promise<readonly LedgerEntry[]> 
 }
 
 /** Is the very process that wrote the entry still there? Pid, start time and boot all count. */
-export async function isGuardAlive(entry: LedgerEntry): Promise<boolean> {
+export function isGuardAlive(entry: LedgerEntry): boolean {
   if (process.platform !== 'linux') return isPidAlive(entry.guard.pid);
-  if (entry.bootId !== null && entry.bootId !== (await bootId())) return false;
-  return (await processStartTime(entry.guard.pid)) === entry.guard.startTime;
+  if (entry.bootId !== null && entry.bootId !== bootId()) return false;
+  return processStartTime(entry.guard.pid) === entry.guard.startTime;
 }
 
 export interface Reaped {
@@ -78,8 +71,7 @@ export async function reapDeadSessions(
   python: () => Promise<Python>,
 ): Promise<Reaped> {
   const entries = await readLedger(paths);
-  const alive = await Promise.all(entries.map((entry) => isGuardAlive(entry)));
-  if (alive.every(Boolean)) return { sessions: 0, processes: 0 };
+  if (entries.every((entry) => isGuardAlive(entry))) return { sessions: 0, processes: 0 };
   const { executable } = await python();
   const { runCommand } = await import('../base/exec.ts');
   const result = await runCommand(
@@ -110,22 +102,23 @@ function isLedgerEntry(value: unknown): value is LedgerEntry {
   );
 }
 
-async function bootId(): Promise<string | null> {
+function bootId(): string | null {
   try {
-    return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    return readTextIfAny('/proc/sys/kernel/random/boot_id')?.trim() ?? null;
   } catch {
     return null;
   }
 }
 
 /** Clock ticks since boot; `null` when there is no such process. A zombie counts as gone. */
-async function processStartTime(pid: number): Promise<number | null> {
-  let text: string;
+function processStartTime(pid: number): number | null {
+  let text: string | null = null;
   try {
-    text = await readFile(`/proc/${pid}/stat`, 'utf8');
+    text = readTextIfAny(`/proc/${pid}/stat`);
   } catch {
-    return null;
+    // It ended while it was read (ESRCH).
   }
+  if (text === null) return null;
   // The name in parentheses may hold spaces and parentheses itself: count from its end.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   const isGone = fields[0] === 'Z' || fields[0] === 'X';

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const BUILT = `${REPOSITORY}dist/bin/cli.js`;
-export const CLI_FILE: string = existsSync(BUILT) ? BUILT : `${REPOSITORY}src/cli.ts`;
+const isFreshlyBuilt = (process.env['CI'] ?? '') !== '' && existsSync(BUILT);
+export const CLI_FILE: string = isFreshlyBuilt ? BUILT : `${REPOSITORY}src/cli.ts`;
 
 /** The fake engine's modules, for `HYPERLLAMA_TEST_ENGINE`. */
 export const FAKE_ENGINE: string = `${REPOSITORY}test/fixtures/fake-engine/engine.ts`;

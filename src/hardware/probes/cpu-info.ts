@@ -71,7 +71,7 @@ export function parseCpuInfo(text: string): CpuInfo {
   };
 }
 
-/** `lm` is x86's long mode, `asimd` what 32-bit Arm calls `neon`: without them it is a 32-bit one. */
+/** `lm` is x86's long mode, `asimd` what 32-bit Arm calls `neon`: without them it is 32-bit. */
 function architectureOf(block: ReadonlyMap<string, string>): Cpu['architecture'] {
   if (/\blm\b/.test(block.get('flags') ?? '')) return 'x64';
   return /\basimd\b/.test(block.get('Features') ?? '') ? 'arm64' : null;

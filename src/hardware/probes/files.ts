@@ -1,11 +1,11 @@
 /**
  * Answers: what a small file of `/proc` or `/sys` says, and how a probe says where a value came
- * from. Reads are synchronous: these files live in the kernel's memory, and a synchronous read costs
- * a tenth of an asynchronous one.
+ * from. Reads are synchronous: these files live in the kernel's memory, and a synchronous read
+ * costs a tenth of an asynchronous one.
  */
 
-// Not an `import`: that touches every export of `node:fs`, also `promises`, whose loading costs 3 ms
-// of a start that takes 25 (Node 24).
+// Not an `import`: that touches every export of `node:fs`, also `promises`, whose loading costs
+// 3 ms of a start that takes 25 (Node 24).
 const { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } =
   process.getBuiltinModule('node:fs');
 

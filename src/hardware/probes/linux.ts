@@ -1,4 +1,4 @@
-/** Answers: what a Linux machine is, from `/proc` and `/sys`; a vendor's tool only for its cards. */
+/** Answers: what a Linux machine is, from `/proc` and `/sys`, and vendors' tools for cards. */
 import type { Accelerator } from '../machine.ts';
 import type { Sourced } from './files.ts';
 import { probeCgroups } from './cgroup.ts';

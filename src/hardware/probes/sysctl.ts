@@ -140,11 +140,8 @@ const X86_ISA: readonly (readonly [string, IsaName])[] = [
 ];
 
 function x86Isa(values: SysctlValues): readonly IsaName[] {
-  const words = new Set(
-    `${text(values, 'machdep.cpu.features') ?? ''} ${text(values, 'machdep.cpu.leaf7_features') ?? ''}`.split(
-      /\s+/,
-    ),
-  );
+  const names = ['machdep.cpu.features', 'machdep.cpu.leaf7_features'] as const;
+  const words = new Set(names.flatMap((name) => (text(values, name) ?? '').split(/\s+/)));
   return X86_ISA.flatMap(([word, isa]) => (words.has(word) ? [isa] : []));
 }
 
