@@ -44,7 +44,7 @@ const scratch = mkdtempSync(join(tmpdir(), 'hl-bench-'));
 // Short: a unix socket's path may have 100 bytes only.
 const socket = join(scratch, 'd.sock');
 process.env['HYPERLLAMA_HOME'] ??= join(scratch, 'home');
-process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true, maxRetries: 5 }));
 try {
   const context = await createContext({ quiet: true, yes: true });
   // Half a comparison says nothing. Direct engines end with us, ours by their guards.

@@ -16,6 +16,7 @@ const bundle = await rolldown({
   input: join(root, 'dist', 'cli.js'),
   platform: 'node',
   // Loaded late and not always: they stay packages. Commander is in every start.
+  plugins: [{ name: 'commander-without-child-process', transform: withoutChildProcess }],
   external: ['undici', 'zod', 'ora', 'cli-table3', 'yaml', 'systeminformation'],
 });
 await bundle.write({
@@ -39,4 +40,15 @@ function staticImports(entry: string, found = new Set<string>()): ReadonlySet<st
     staticImports(join(dirname(entry), match[1] ?? ''), found);
   }
   return found;
+}
+
+/**
+ * Commander loads `node:child_process` (with `net` and the streams: 4 ms of each start) for commands
+ * that are programs of their own, which we have none of.
+ */
+function withoutChildProcess(code: string, id: string): string | null {
+  const load = "require('node:child_process')";
+  if (!id.endsWith('/commander/lib/command.js')) return null;
+  if (!code.includes(load)) throw new Error('commander loads child_process in another way now');
+  return code.replace(load, 'null');
 }

@@ -79,7 +79,7 @@ export type BitsName =
 
 /**
  * Bits per weight. GGUF K-quants mix types: 4.81 for the layers of Q4_K_M is what published files
- * of 8B to 671B have (Qwen3-8B: 5,027,783,488 bytes); tables are Q4_K and Q6_K there. AWQ and GPTQ
+ * of 8B to 671B have (Qwen3-8B: 5.03 GB); tables are Q4_K and Q6_K there. AWQ and GPTQ
  * with groups of 128 add a scale and a zero point, MLX with groups of 64 a scale and a bias.
  */
 const BITS: Readonly<Record<BitsName, WeightBits>> = {

@@ -5,7 +5,7 @@ import { makeWorkload, type WorkloadOverrides } from '../../../../src/workloads/
 import { testModel } from '../../../fixtures/engines/models.ts';
 import { testMachine } from '../../../fixtures/machines/load.ts';
 
-export const GIB = 1024 ** 3;
+export const GIB: number = 1024 ** 3;
 
 /** The recorded machine with this much memory available. */
 export function machineWith(bytesAvailable: number | null, extra: Partial<Machine> = {}): Machine {
