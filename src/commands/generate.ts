@@ -47,7 +47,7 @@ export default function command(): Command {
     .option('--temperature <t>', '0 = always the likeliest token', decimal('--temperature', 0, 10))
     .option('--top-p <p>', 'sample from this part of the probability', decimal('--top-p', 0, 1))
     .option('--seed <n>', 'repeatable sampling', integer('--seed', 0, 2 ** 32 - 1))
-    .option('--stop <text...>', 'end before this text appears')
+    .option('--stop <text>', 'end before this text appears; may be repeated', collect)
     .option('--system <text>', 'system prompt')
     .option('--schema <json>', 'JSON schema the answer must match, as text or file')
     .option(
@@ -62,6 +62,11 @@ export default function command(): Command {
       const context = await createContext(options);
       await run({ model, words, options }, context);
     });
+}
+
+/** For options that may be repeated. */
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
 }
 
 async function run(

@@ -1,11 +1,18 @@
 /** P1 through the real CLI: `kill -9` at any moment of a `generate`, and of a first install. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { resolvePaths } from '../../src/base/paths.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { preparedHome } from '../support/prepared-home.ts';
-import { describeProcesses, endAll, processesOfHome, until } from '../support/processes.ts';
+import {
+  describeProcesses,
+  endAll,
+  enginesOfHome,
+  processesOfHome,
+  until,
+} from '../support/processes.ts';
 import { isFullSize, runsHere, Suite } from '../support/suite.ts';
 import { writeTinyGguf } from '../support/tiny-gguf.ts';
 
@@ -99,4 +106,39 @@ test.runIf(runsHere('P1 (install)', problem))(
     expect(result.trials).toBe(INSTALL_KILLS);
   },
   300_000,
+);
+
+/** Engines and models of the user who runs the tests; only read. */
+const DATA = resolvePaths().data;
+const LLAMA_KILLS = isFullSize ? 60 : 20;
+const DEMO_MODEL = join(DATA, 'models', 'smollm2-135m', 'SmolLM2-135M-Instruct.Q4_1.gguf');
+const llamaProblem =
+  problem ??
+  (existsSync(join(DATA, 'engines', 'llama-cpp')) && existsSync(DEMO_MODEL)
+    ? null
+    : `llama.cpp and the demo model are not in ${DATA}; one \`hyperllama generate\` installs them`);
+
+test.runIf(runsHere('P1 (llama.cpp)', llamaProblem))(
+  'leaves nothing of a real llama.cpp when the CLI gets kill -9',
+  async () => {
+    const suite = new Suite('p1-kill-llama-cpp');
+    await suite.run(LLAMA_KILLS, { width: 1, deadlineMs: 500_000 }, async () => {
+      using home = temporaryHome({ dataOf: join(DATA, '..') });
+      const cli = startCli(
+        ['generate', 'smollm2:135m', 'Tell a long story.', '--max-tokens', '400', '--quiet'],
+        { home: home.path, deadlineMs: CLI_DEADLINE_MS },
+      );
+      const isSpawned = (): boolean => enginesOfHome(home.path).length > 0;
+      await until('the engine', isSpawned, CLI_DEADLINE_MS);
+      await new Promise((resolve) => setTimeout(resolve, suite.random() * 1500));
+      const { stdout } = cli.output();
+      suite.count(stdout === '' ? 'killed before the first word' : 'killed while it spoke');
+      cli.child.kill('SIGKILL');
+      await expectEmpty(home.path, suite, 'llama.cpp');
+    });
+    const result = suite.finish();
+    expect(result.failed).toEqual([]);
+    expect(result.trials).toBe(LLAMA_KILLS);
+  },
+  600_000,
 );

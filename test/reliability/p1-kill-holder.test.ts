@@ -14,7 +14,7 @@ const EMPTY_DEADLINE_MS = 10_000;
 const PHASE_DEADLINE_MS = 30_000;
 /** Phases of a session and how long each lasts with the faults below, in ms. */
 const PHASES = [
-  ['spawn', 60],
+  ['spawn', 90],
   ['load', 80],
   ['warm-up', 40],
   ['prefill', 40],

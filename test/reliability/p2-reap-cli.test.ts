@@ -10,6 +10,8 @@ import { preparedHome } from '../support/prepared-home.ts';
 import {
   describeProcesses,
   endAll,
+  enginesOfHome,
+  guardsOfHome,
   processesOfHome,
   seeProcess,
   type SeenProcess,
@@ -28,14 +30,6 @@ const FAULTS = ['tree', 'token-delay=20'];
 
 const problem = process.platform === 'linux' ? null : 'survivors are found in /proc';
 
-function guardOf(home: string): SeenProcess | undefined {
-  return processesOfHome(home).find(({ commandLine }) => commandLine.includes('service.py serve'));
-}
-
-function enginesOf(home: string): readonly SeenProcess[] {
-  return processesOfHome(home).filter(({ commandLine }) => commandLine.includes('service.py host'));
-}
-
 test.runIf(runsHere('P2 (CLI)', problem))(
   'the next command ends the tree of a killed CLI and its killed guard',
   async () => {
@@ -46,14 +40,14 @@ test.runIf(runsHere('P2 (CLI)', problem))(
       const args = ['generate', home.model, 'count', '--engine', 'fake', '--max-tokens', '400'];
       const options = { home: home.path, faults: FAULTS, deadlineMs: DEADLINE_MS };
       const cli = startCli(args, options);
-      await until('the tree', () => enginesOf(home.path).length >= 4, DEADLINE_MS);
+      await until('the tree', () => enginesOfHome(home.path).length >= 4, DEADLINE_MS);
       await new Promise((resolve) => setTimeout(resolve, suite.random() * 400));
-      const guard = guardOf(home.path);
+      const [guard] = guardsOfHome(home.path);
       if (guard === undefined) throw new Error('there is no guard');
       process.kill(guard.pid, 'SIGKILL');
       cli.child.kill('SIGKILL');
       await until('the end of the guard', () => seeProcess(guard.pid) === null, DEADLINE_MS);
-      const orphans = enginesOf(home.path);
+      const orphans = enginesOfHome(home.path);
       suite.count(`${orphans.length} processes outlived the guard`);
       const stranger = lookAlike(orphans[0]);
       try {
@@ -61,7 +55,7 @@ test.runIf(runsHere('P2 (CLI)', problem))(
         const words = command.map((word) => (word === 'MODEL' ? home.model : word));
         const next = await runCli(words, { home: home.path, deadlineMs: DEADLINE_MS });
         if (next.code !== 0) throw new Error(`${command[0]}: exit ${next.code}, ${next.stderr}`);
-        const left = enginesOf(home.path).filter(({ pid }) => pid !== stranger.pid);
+        const left = enginesOfHome(home.path).filter(({ pid }) => pid !== stranger.pid);
         if (left.length > 0) throw new Error(`${command[0]} left ${describeProcesses(left)}`);
         if (stranger.exitCode !== null || stranger.signalCode !== null) {
           throw new Error(`${command[0]} ended a process of somebody else`);

@@ -11,7 +11,7 @@ import { expect, test } from 'vitest';
 import { type CliOptions, type RunningCli, startCli } from '../support/cli.ts';
 import { GuardedSession } from '../support/guarded-session.ts';
 import { temporaryHome } from '../support/home.ts';
-import { endAll, processesOfHome, until } from '../support/processes.ts';
+import { endAll, guardsOfHome, processesOfHome, until } from '../support/processes.ts';
 import { isFullSize, runsHere, Suite } from '../support/suite.ts';
 import { writeTinyGguf } from '../support/tiny-gguf.ts';
 
@@ -91,9 +91,7 @@ async function runTogether(suite: Suite, isStarterKilled: boolean): Promise<void
         },
         DEADLINE_MS,
       );
-      const guard = processesOfHome(home.path).find(({ commandLine }) =>
-        commandLine.includes('service.py serve'),
-      );
+      const [guard] = guardsOfHome(home.path);
       killed = clis.find(({ pid }) => pid === guard?.parent);
       if (killed === undefined) throw new Error('the guard is no child of any CLI');
       killed.child.kill('SIGKILL');

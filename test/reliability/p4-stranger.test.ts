@@ -2,7 +2,9 @@
 import { expect, test } from 'vitest';
 import { GuardedSession, type SessionLine } from '../support/guarded-session.ts';
 import { temporaryHome } from '../support/home.ts';
-import { endAll, until } from '../support/processes.ts';
+import { FAKE_ENGINE_TCP, startCli } from '../support/cli.ts';
+import { preparedHome } from '../support/prepared-home.ts';
+import { endAll, enginesOfHome, processesOfHome, until } from '../support/processes.ts';
 import { freePort, Squatter } from '../support/squatter.ts';
 import { isFullSize, runsHere, Suite } from '../support/suite.ts';
 
@@ -73,4 +75,68 @@ test.runIf(runsHere('P4', problem))(
     expect(outcomes).toContain('stranger lost');
   },
   600_000,
+);
+
+/** Ports taken from the CLI before the stranger lets go; the last is more than the CLI tries. */
+const PORTS_TAKEN = isFullSize ? [0, 1, 1, 2, 2, 3, 3, 4, 4, 99, 99] : [0, 1, 3, 99];
+
+/** Takes each port as soon as it stands on an engine's command line, before the engine binds it. */
+async function follow(home: string, strangers: Squatter[], most: number): Promise<void> {
+  const seen = new Set<number>();
+  const end = performance.now() + DEADLINE_MS;
+  while (performance.now() < end && strangers.length < most) {
+    const ports = enginesOfHome(home).map(({ commandLine }) =>
+      Number(/--port (\d+)/.exec(commandLine)?.[1] ?? 0),
+    );
+    for (const port of ports.filter((found) => found > 0 && !seen.has(found))) {
+      seen.add(port);
+      const stranger = new Squatter({ port, host: '127.0.0.1' });
+      strangers.push(stranger);
+      await stranger.squat(20);
+    }
+    if (seen.size > 0 && processesOfHome(home).length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+test.runIf(runsHere('P4 (CLI)', problem))(
+  'starts on another port when strangers take the first ones, or says so',
+  async () => {
+    const suite = new Suite('p4-stranger-cli');
+    using prepared = await preparedHome();
+    await suite.run(PORTS_TAKEN.length, { width: 1, deadlineMs: 250_000 }, async (index) => {
+      const most = PORTS_TAKEN[index] ?? 0;
+      using home = prepared.trial();
+      const strangers: Squatter[] = [];
+      const prompt = 'What is the capital of Japan?';
+      const cli = startCli(
+        ['generate', home.model, prompt, '--engine', 'fake', '--yes', '--json'],
+        {
+          home: home.path,
+          env: { HYPERLLAMA_TEST_ENGINE: FAKE_ENGINE_TCP },
+          deadlineMs: DEADLINE_MS * 2,
+        },
+      );
+      const following = follow(home.path, strangers, most);
+      const { code, stdout, stderr } = await cli.result;
+      await following;
+      const won = strangers.filter(({ isListening }) => isListening).length;
+      const received = strangers.map((stranger) => stranger.received).join('');
+      await Promise.all(strangers.map(async (stranger) => await stranger.close()));
+      const left = processesOfHome(home.path);
+      endAll(left);
+      const outcome = code === 0 ? 'served' : (/HL_[A-Z_]+/.exec(stdout)?.[0] ?? stderr);
+      suite.count(`${won} ports taken: ${outcome}`);
+      if (received !== '') throw new Error(`a stranger was sent ${JSON.stringify(received)}`);
+      if (left.length > 0) throw new Error(`${left.length} processes are left`);
+      const isServed = code === 0 && stdout.includes('Tokyo');
+      const isRefused = code === 6 && outcome === 'HL_ENGINE_PORT_BUSY';
+      if (won < most && most < 5) throw new Error(`only ${won} of ${most} ports were taken`);
+      if (most < 5 ? !isServed : !isRefused) throw new Error(`exit ${code}: ${stdout}${stderr}`);
+    });
+    const result = suite.finish();
+    expect(result.failed).toEqual([]);
+    expect(result.trials).toBe(PORTS_TAKEN.length);
+  },
+  300_000,
 );

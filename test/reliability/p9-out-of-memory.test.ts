@@ -2,10 +2,25 @@
  * P9: an engine that ran out of memory, one that somebody killed, one that crashed and one that
  * exited with 137 are told apart: the confusion matrix is diagonal.
  */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { GuardedSession, type SessionLine } from '../support/guarded-session.ts';
+import { startCli } from '../support/cli.ts';
+import {
+  GuardedSession,
+  readLedger,
+  type SessionLine,
+  sessionsFolder,
+} from '../support/guarded-session.ts';
 import { temporaryHome } from '../support/home.ts';
-import { endAll, processesWithToken, until } from '../support/processes.ts';
+import { preparedHome } from '../support/prepared-home.ts';
+import {
+  endAll,
+  enginesOfHome,
+  processesOfHome,
+  processesWithToken,
+  until,
+} from '../support/processes.ts';
 import { memoryGroup, memoryGroupProblem } from '../support/memory-group.ts';
 import { isFullSize, runsHere, Suite } from '../support/suite.ts';
 
@@ -90,4 +105,61 @@ test.runIf(runsHere('P9', problem))(
 async function engineOf(session: GuardedSession): Promise<{ enginePid: number }> {
   const spawned = await session.event('spawned', DEADLINE_MS);
   return { enginePid: Number(spawned['pid']) };
+}
+
+/** Room for node, guard and engine; what the engine asks for is more than all of it. */
+const CLI_LIMIT_BYTES = 512 * 1024 * 1024;
+
+/** How the CLI must name each cause: the code, and a word of the message. */
+const WORDS: Record<Cause, readonly [string, RegExp]> = {
+  oom: ['HL_ENGINE_OUT_OF_MEMORY', /memory/],
+  'oom-load': ['HL_ENGINE_OUT_OF_MEMORY', /memory/],
+  killed: ['HL_ENGINE_EXITED', /SIGKILL/],
+  crash: ['HL_ENGINE_EXITED', /SIGSEGV/],
+  'exit-137': ['HL_ENGINE_EXITED', /exit code 137/],
+};
+
+test.runIf(runsHere('P9 (CLI)', problem))(
+  'the CLI names each of these causes in its error',
+  async () => {
+    const suite = new Suite('p9-out-of-memory-cli');
+    using prepared = await preparedHome();
+    await suite.run(CAUSES.length, { width: 1, deadlineMs: 200_000 }, async (index) => {
+      const cause = CAUSES[index] ?? 'oom';
+      using home = prepared.trial();
+      using group = memoryGroup(CLI_LIMIT_BYTES);
+      const cli = startCli(['generate', home.model, 'hi', '--engine', 'fake', '--json', '--yes'], {
+        home: home.path,
+        faults: FAULT[cause],
+        prefix: group.prefix,
+        deadlineMs: 60_000,
+      });
+      if (cause === 'killed') {
+        await until('a ready session', () => isReady(home.path), DEADLINE_MS);
+        for (const { pid } of enginesOfHome(home.path)) process.kill(pid, 'SIGKILL');
+      }
+      const { code, stdout, stderr } = await cli.result;
+      const left = processesOfHome(home.path);
+      endAll(left);
+      const [name, word] = WORDS[cause];
+      suite.fact(cause, /HL_[A-Z_]+/.exec(stdout)?.[0] ?? stderr.slice(-200));
+      if (code !== 6 || !stdout.includes(name) || !word.test(stdout)) {
+        throw new Error(`${cause}: exit ${code}: ${stdout}${stderr}`);
+      }
+      if (left.length > 0) throw new Error(`${cause}: ${left.length} processes are left`);
+    });
+    const result = suite.finish();
+    expect(result.failed).toEqual([]);
+    expect(result.trials).toBe(CAUSES.length);
+  },
+  300_000,
+);
+
+/** The one-token proof is done, and the answer has begun or will. */
+function isReady(home: string): boolean {
+  const folder = sessionsFolder(home);
+  if (!existsSync(folder)) return false;
+  return readdirSync(folder).some(
+    (name) => name.endsWith('.json') && readLedger(join(folder, name))?.['state'] === 'ready',
+  );
 }

@@ -62,6 +62,15 @@ export function processesOfHome(home: string): readonly SeenProcess[] {
   );
 }
 
+/** The guards and engines among them, by the script each runs. */
+export function guardsOfHome(home: string): readonly SeenProcess[] {
+  return processesOfHome(home).filter(({ commandLine }) => commandLine.includes('.py serve'));
+}
+
+export function enginesOfHome(home: string): readonly SeenProcess[] {
+  return processesOfHome(home).filter(({ commandLine }) => commandLine.includes('.py host'));
+}
+
 /** Whether this very process, not a later one with its number, is alive. */
 export function isAlive(process: { readonly pid: number; readonly startTime: number }): boolean {
   return seeProcess(process.pid)?.startTime === process.startTime;

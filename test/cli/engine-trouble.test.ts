@@ -1,0 +1,130 @@
+/** Engines that fail: what a person is told, with the engine's own last words and an exit code. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FAKE_ENGINE_TCP, runCli } from '../support/cli.ts';
+import { preparedHome, type PreparedHome } from '../support/prepared-home.ts';
+import { describeProcesses, processesOfHome, until } from '../support/processes.ts';
+import { ask, startAsking, written } from './asking.ts';
+import { CLI_DEADLINE_MS, transcript } from './transcript.ts';
+
+let prepared: PreparedHome;
+beforeAll(async () => {
+  prepared = await preparedHome();
+});
+afterAll(() => prepared[Symbol.dispose]());
+
+/** The guard's own end after the last lease; ten times what it takes. */
+const EMPTY_DEADLINE_MS = 20_000;
+
+async function expectNothingLeft(home: string): Promise<void> {
+  await until('an empty home', () => processesOfHome(home).length === 0, EMPTY_DEADLINE_MS).catch(
+    () => expect(describeProcesses(processesOfHome(home))).toBe(''),
+  );
+}
+
+/** What was seen of one question with `faults`, and that nothing is left of it. */
+async function asked(faults: readonly string[], ...more: readonly string[]): Promise<string> {
+  using home = prepared.trial();
+  const result = await ask(home, { words: ['count', '--max-tokens', '8', ...more], faults });
+  await expectNothingLeft(home.path);
+  return transcript(result, home.path);
+}
+
+describe('an engine that does not start', () => {
+  it('ends at once: its exit code and its last words are shown', async () => {
+    expect(await asked(['crash-at-start=3'])).toMatchInlineSnapshot();
+  });
+
+  it('never gets ready: given up at --timeout, naming the phase', async () => {
+    expect(await asked(['never-ready'], '--timeout', '2s')).toMatchInlineSnapshot();
+  });
+
+  it('says it is healthy but generates nothing: given up at --timeout', async () => {
+    expect(await asked(['lying-health'], '--timeout', '2s')).toMatchInlineSnapshot();
+  });
+
+  it('dies on its first token', async () => {
+    expect(await asked(['crash-before-token=1'])).toMatchInlineSnapshot();
+  });
+
+  it('listens somewhere else than it was told: never talked to', async () => {
+    using home = prepared.trial();
+    const result = await ask(home, {
+      words: ['count', '--timeout', '3s'],
+      faults: ['stranger-port'],
+      more: { env: { HYPERLLAMA_TEST_ENGINE: FAKE_ENGINE_TCP } },
+    });
+    expect(transcript(result, home.path)).toMatchInlineSnapshot();
+    await expectNothingLeft(home.path);
+  });
+});
+
+describe('an engine that fails in mid-answer', () => {
+  it('crashes: the text so far is kept, the signal is named', async () => {
+    expect(await asked(['crash-after=3'])).toMatchInlineSnapshot();
+  });
+
+  it('ends with code 0: a crash all the same', async () => {
+    expect(await asked(['exit-0=3'])).toMatchInlineSnapshot();
+  });
+
+  it('closes the connection without an end', async () => {
+    expect(await asked(['cut-after=3'])).toMatchInlineSnapshot();
+  });
+
+  it('sends an error event: its message is shown, not its stream taken for whole', async () => {
+    expect(await asked(['error-event=3'])).toMatchInlineSnapshot();
+  });
+
+  it('sends garbage', async () => {
+    expect(await asked(['garbage-sse=3'])).toMatchInlineSnapshot();
+  });
+
+  it('sends an event larger than any memory should hold', async () => {
+    expect(await asked(['giant-line=17'])).toMatchInlineSnapshot();
+  });
+
+  it('goes silent before the first token: given up at --timeout', async () => {
+    expect(await asked(['hang-prefill=2'], '--timeout', '2s')).toMatchInlineSnapshot();
+  });
+
+  it('with --json is one object that keeps the text so far', async () => {
+    expect(await asked(['crash-after=3'], '--json')).toMatchInlineSnapshot();
+  });
+
+  it('is killed by somebody: found by `ps --json`, named as SIGKILL', async () => {
+    using home = prepared.trial();
+    const running = startAsking(home, { faults: ['hang-decode=3'] });
+    await written(running, 'stdout', 'three');
+    const ps = await runCli(['ps', '--json'], { home: home.path, deadlineMs: CLI_DEADLINE_MS });
+    const { sessions } = JSON.parse(ps.stdout) as { sessions: { enginePid: number }[] };
+    expect(sessions).toHaveLength(1);
+    process.kill(sessions[0]?.enginePid ?? -1, 'SIGKILL');
+    expect(transcript(await running.result, home.path)).toMatchInlineSnapshot();
+    await expectNothingLeft(home.path);
+  });
+});
+
+describe('the next question', () => {
+  it('after a crash is answered by a new engine', async () => {
+    using home = prepared.trial();
+    expect((await ask(home, { faults: ['crash-after=3'] })).code).toBe(6);
+    const words = ['What is the capital of Japan?', '--quiet'];
+    expect(transcript(await ask(home, { words }), home.path)).toBe(
+      'exit 0\n--- stdout\nThe capital of Japan is Tokyo.',
+    );
+  });
+
+  it('while the engine still runs joins it, and says so', async () => {
+    using home = prepared.trial();
+    const first = startAsking(home, {
+      words: ['count', '--max-tokens', '400'],
+      faults: ['token-delay=5'],
+    });
+    await written(first, 'stdout', 'three');
+    const second = await ask(home, { words: ['What is the capital of Japan?'] });
+    expect(second.stdout).toBe('The capital of Japan is Tokyo.\n');
+    expect(second.stderr).toContain('joined a running engine');
+    expect((await first.result).code).toBe(0);
+    await expectNothingLeft(home.path);
+  });
+});
