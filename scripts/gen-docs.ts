@@ -142,10 +142,11 @@ function requirementCells(engine: Engine): readonly string[] {
 
 function recipeCells(engine: Engine, recipe: EnvironmentRecipe): readonly string[] {
   const platforms = recipe.when.platforms.map((platform) => PLATFORM_NAMES[platform] ?? platform);
+  const targets = recipe.when.gfx === undefined ? '' : ` (${recipe.when.gfx.join(', ')})`;
   return [
     engine.name,
     `\`${recipe.id}\``,
-    `${platforms.join(', ')}: ${deviceNames(recipe.when.devices)}`,
+    `${platforms.join(', ')}: ${deviceNames(recipe.when.devices)}${targets}`,
     `[${recipe.lock}](../python-services/${engine.id}/${recipe.lock})`,
     recipe.index === null ? 'the configured one' : recipe.index,
     formatBytes(recipe.bytesDownload),

@@ -101,7 +101,8 @@ def decode(model: str) -> int:
 
 
 def _find(code: str, is_ok: bool, because: str) -> None:
-    hint = None if is_ok else "run `hyperllama engines install llama-cpp --force`"
+    again = "run `hyperllama engines remove llama-cpp`, then `hyperllama engines install llama-cpp`"
+    hint = None if is_ok else again
     emit({"event": "finding", "ok": is_ok, "code": code, "because": because, "hint": hint})
 
 

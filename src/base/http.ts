@@ -20,10 +20,14 @@ export interface StreamRequest {
   readonly body: unknown;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | null;
-  /** Longest wait for the first byte: a long prefill is silent. */
+  /** Longest silence until the answer has begun: a long prefill is silent. */
   readonly firstByteDeadlineMs: number;
-  /** Longest silence between two chunks. */
+  /** Longest silence between two chunks after that. */
   readonly silenceDeadlineMs: number;
+  /** Longest wait from the request until the answer has begun, silent or not; absent = none. */
+  readonly beginDeadlineMs?: number;
+  /** The answer has begun; absent = with its first byte. Some engines send a byte at once. */
+  readonly hasBegun?: () => boolean;
   /** `atMs` is the monotonic clock (`performance.now()`) when the chunk left the socket. */
   readonly onChunk: (chunk: Buffer, atMs: number) => void;
 }
@@ -82,12 +86,15 @@ export async function postStream(address: Address, request: StreamRequest): Prom
       };
       const onAbort = (): void => stop(new StreamBroken('cancelled', 'cancelled'));
       const watch = setInterval(() => {
-        const silenceMs = performance.now() - lastAtMs;
-        const limit =
-          firstByteAtMs === null ? request.firstByteDeadlineMs : request.silenceDeadlineMs;
-        if (silenceMs <= limit) return;
-        const why = firstByteAtMs === null ? 'first-byte' : 'silence';
-        stop(new StreamBroken(why, `no byte for ${Math.round(silenceMs)} ms`, silenceMs));
+        const nowMs = performance.now();
+        const hasBegun = request.hasBegun?.() ?? firstByteAtMs !== null;
+        const silenceMs = nowMs - lastAtMs;
+        const limit = hasBegun ? request.silenceDeadlineMs : request.firstByteDeadlineMs;
+        const isLate = !hasBegun && nowMs - sentAtMs > (request.beginDeadlineMs ?? Infinity);
+        if (silenceMs <= limit && !isLate) return;
+        const waitedMs = isLate ? nowMs - sentAtMs : silenceMs;
+        const why = hasBegun ? 'silence' : 'first-byte';
+        stop(new StreamBroken(why, `no byte for ${Math.round(waitedMs)} ms`, waitedMs));
       }, WATCH_INTERVAL_MS);
       if (request.signal?.aborted === true) return onAbort();
       request.signal?.addEventListener('abort', onAbort, { once: true });

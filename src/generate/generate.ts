@@ -19,7 +19,7 @@ import { explainExit } from '../launch/watch-start.ts';
 
 export interface GenerateOptions {
   readonly signal: AbortSignal | null;
-  /** Silent prefill included; `null` = 20 minutes. */
+  /** Longest wait for the first token; `null` = as long as at most 20 minutes are silent. */
   readonly firstByteDeadlineMs: number | null;
   readonly onPart: (part: Part) => void;
 }
@@ -71,8 +71,13 @@ export async function generate(
       path: adapted.path,
       body: adapted.body,
       signal: options.signal,
-      firstByteDeadlineMs: options.firstByteDeadlineMs ?? FIRST_BYTE_DEADLINE_MS,
+      firstByteDeadlineMs: FIRST_BYTE_DEADLINE_MS,
       silenceDeadlineMs: SILENCE_DEADLINE_MS,
+      ...(options.firstByteDeadlineMs === null
+        ? {}
+        : { beginDeadlineMs: options.firstByteDeadlineMs }),
+      // Several engines send an empty first event at once, and prefill after it.
+      hasBegun: () => answer.firstAtMs !== null,
       onChunk: (chunk, atMs) => answer.feed(chunk, atMs),
     });
     answer.end(end.endedAtMs);
@@ -176,17 +181,18 @@ interface Broken {
 async function explainBreak(error: unknown, broken: Broken): Promise<unknown> {
   const { session, text } = broken;
   const { engine } = session.facts;
-  if (error instanceof RangeError) {
-    return new HyperLlamaError('HL_ENGINE_PROTOCOL', {
-      engine: engine.name,
-      because: error.message,
-      text,
-    });
+  const limit = error instanceof StreamBroken ? error.cause : error;
+  if (limit instanceof RangeError) {
+    const params = { engine: engine.name, because: limit.message, text };
+    return new HyperLlamaError('HL_ENGINE_PROTOCOL', params);
   }
   if (!(error instanceof StreamBroken)) return error;
   if (error.why === 'first-byte' || error.why === 'silence') {
-    const what = error.why === 'silence' ? 'in mid-answer' : 'waiting for the first token';
-    const params = { engine: engine.name, what, durationMs: error.silenceMs, text };
+    const isFirst = error.why === 'first-byte';
+    const what = isFirst ? 'waiting for the first token' : 'in mid-answer';
+    const hint = '`--timeout` allows a longer wait for the first token';
+    const durationMs = error.silenceMs;
+    const params = { engine: engine.name, what, durationMs, text, ...(isFirst ? { hint } : {}) };
     return new HyperLlamaError('HL_ENGINE_UNRESPONSIVE', params);
   }
   const exit = await session.exitWithin(EXIT_WORD_MS);
@@ -217,9 +223,13 @@ function explainRefusal(
   const body = readErrorBody(end.errorText);
   const message = body?.message ?? end.errorText.slice(0, 200);
   if (/context|too long|maximum.*length/i.test(`${body?.type ?? ''} ${message}`)) {
-    const tokens = /\b(\d+) tokens\b/.exec(message)?.[1];
+    // Messages name the limit too, and some name it first: a prompt that does not fit is larger.
+    const counts = [...message.matchAll(/\b(\d+)(?: \w+)? tokens\b/g)].map((match) =>
+      Number(match[1]),
+    );
+    const tokens = Math.max(0, ...counts);
     return new HyperLlamaError('HL_CONTEXT_EXCEEDED', {
-      promptTokens: tokens === undefined ? null : Number(tokens),
+      promptTokens: tokens > plan.contextTokens ? tokens : null,
       contextTokens: plan.contextTokens,
     });
   }

@@ -45,6 +45,8 @@ class StartWatch {
   readonly #startedAt = performance.now();
   readonly #given = new AbortController();
   readonly #stallMs: number;
+  /** The engine's last lines, for a start that is given up while it is still running. */
+  readonly #lines: string[] = [];
   #phase = 'start';
   #listeningAt: number | null = null;
   #label = '';
@@ -94,6 +96,8 @@ class StartWatch {
   #onEvent(event: GuardEvent, finish: (outcome: StartOutcome | Error) => void): void {
     switch (event.event) {
       case 'log':
+        this.#lines.push(event.line);
+        if (this.#lines.length > ENGINE_LOG_LINES_MAX) this.#lines.shift();
         return this.#onLog(this.#options.engine.readLog(event.line));
       case 'alive':
         return this.#onAlive(event, finish);
@@ -181,12 +185,9 @@ class StartWatch {
   }
 
   #timeout(limit: string): HyperLlamaError {
-    return new HyperLlamaError('HL_ENGINE_START_TIMEOUT', {
-      engine: this.#name(),
-      phase: this.#phase,
-      durationMs: performance.now() - this.#startedAt,
-      limit,
-    });
+    const durationMs = performance.now() - this.#startedAt;
+    const params = { engine: this.#name(), phase: this.#phase, durationMs, limit };
+    return new HyperLlamaError('HL_ENGINE_START_TIMEOUT', params, { engineLog: this.#lines });
   }
 
   #loadMs(): number {

@@ -49,7 +49,7 @@ export function packingOf(config: JsonObject): WeightPacking {
       return { ...packing(method, `int${bits ?? 4}`), bits: bits ?? 4 };
     case 'exl2':
     case 'exl3':
-      return packing(method, bits === null ? null : `${bits.toFixed(1)}bpw`);
+      return packing(method, bits === null ? null : `${decimal(bits)}bpw`);
     case 'fp8':
     case 'fbgemm_fp8':
       return packing('fp8', 'fp8');
@@ -76,4 +76,9 @@ function compressed(found: JsonObject): WeightPacking {
   if (isFloat && bits === 8) return { ...PLAIN, format: 'fp8', quantization: 'fp8', bits };
   const word = bits === null ? 'compressed' : isFloat ? `nvfp${bits}` : `int${bits}`;
   return { ...PLAIN, quantization: word, bits };
+}
+
+/** `4.0`, `4.25`: publishers write one decimal at least. */
+function decimal(bits: number): string {
+  return Number.isInteger(bits) ? bits.toFixed(1) : String(bits);
 }

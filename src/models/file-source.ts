@@ -2,7 +2,7 @@
  * Answers: how header readers see a file: a size and ranged reads. `openFileSource` is the one on
  * disk; tests put bytes in memory behind the same two members.
  */
-import { open } from 'node:fs/promises';
+import { constants, open } from 'node:fs/promises';
 
 import { errnoOf, fail } from '../base/errors.ts';
 
@@ -22,7 +22,9 @@ export interface FileSource extends Source, AsyncDisposable {
  * regular file or may not be read.
  */
 export async function openFileSource(path: string): Promise<FileSource> {
-  const handle = await open(path, 'r').catch((thrown: unknown) => refuseUnopened(path, thrown));
+  // A named pipe would otherwise wait for a writer for ever.
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+  const handle = await open(path, flags).catch((thrown: unknown) => refuseUnopened(path, thrown));
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) {

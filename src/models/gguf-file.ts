@@ -7,7 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { fail } from '../base/errors.ts';
 import { openFileSource } from './file-source.ts';
 import { readGguf, type GgufHeader, type GgufTensor } from './gguf.ts';
-import type { GgufValue } from './gguf-cursor.ts';
+import type { GgufValue } from './gguf-values.ts';
 
 export interface GgufFile {
   /** Of the first part: what engines are given. */

@@ -3,7 +3,7 @@
  * keys and the default window patterns are llama.cpp's (`llama-arch.cpp`, `llama-model.cpp`,
  * read September 2026).
  */
-import type { GgufValue } from './gguf-cursor.ts';
+import type { GgufValue } from './gguf-values.ts';
 import { groupLayers, LAYERS_MAX, type Layer } from './layers.ts';
 import type { AttentionGroup } from './model.ts';
 

@@ -4,7 +4,8 @@
  */
 import { fail } from '../base/errors.ts';
 import type { Source } from './file-source.ts';
-import { GgufCursor, type GgufValue } from './gguf-cursor.ts';
+import { GgufCursor } from './gguf-cursor.ts';
+import type { GgufValue } from './gguf-values.ts';
 import { GGML_TYPES } from './ggml-types.ts';
 import { refuseForeignMagic } from './magic.ts';
 
@@ -36,6 +37,10 @@ const KEYS_MAX = 10_000;
 const KEY_BYTES_MAX = 65_535;
 const NAME_BYTES_MAX = 128;
 const DIMENSIONS_MAX = 4;
+/** Name, rank, dimensions, type and offset with their lengths, at their longest. */
+const TENSOR_BYTES_MAX = 8 + NAME_BYTES_MAX + 4 + 8 * DIMENSIONS_MAX + 4 + 8;
+/** Magic, version and the two counts. */
+const HEAD_BYTES = 24;
 const ALIGNMENT_DEFAULT = 32;
 const ALIGNMENT_MAX = 1024 * 1024;
 
@@ -45,9 +50,10 @@ const ALIGNMENT_MAX = 1024 * 1024;
  */
 export async function readGguf(source: Source, path: string): Promise<GgufHeader> {
   const cursor = new GgufCursor(source, path);
-  const version = await readVersion(cursor, source);
-  const tensorCount = await cursor.u64('the tensor count');
-  const keyCount = await cursor.u64('the key count');
+  await cursor.ensure(HEAD_BYTES);
+  const version = readVersion(cursor);
+  const tensorCount = cursor.u64('the tensor count');
+  const keyCount = cursor.u64('the key count');
   if (tensorCount > TENSORS_MAX) cursor.corrupt(`it announces ${tensorCount} tensors`);
   if (keyCount > KEYS_MAX) cursor.corrupt(`it announces ${keyCount} metadata keys`);
   const metadata = await readMetadata(cursor, keyCount);
@@ -59,14 +65,14 @@ export async function readGguf(source: Source, path: string): Promise<GgufHeader
   return { version, metadata, tensors: placed, alignment, dataOffset };
 }
 
-async function readVersion(cursor: GgufCursor, source: Source): Promise<number> {
-  const { path } = cursor;
-  const start = await source.read(0, 8);
-  if (start.subarray(0, 4).toString('latin1') !== 'GGUF')
-    refuseForeignMagic(path, start, GGUF_START);
-  await cursor.bytes(4, 'the magic');
-  const version = await cursor.u32('the version');
-  return version === 2 || version === 3 ? version : refuseVersion(path, version);
+function readVersion(cursor: GgufCursor): number {
+  const start = cursor.peek(8);
+  if (start.toString('latin1', 0, 4) !== 'GGUF') {
+    refuseForeignMagic(cursor.path, start, GGUF_START);
+  }
+  cursor.take(4, 'the magic');
+  const version = cursor.u32('the version');
+  return version === 2 || version === 3 ? version : refuseVersion(cursor.path, version);
 }
 
 function refuseVersion(path: string, version: number): never {
@@ -84,10 +90,11 @@ function refuseVersion(path: string, version: number): never {
 async function readMetadata(cursor: GgufCursor, count: number): Promise<Map<string, GgufValue>> {
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < count; i += 1) {
-    const key = await cursor.string(`metadata key ${i}`, KEY_BYTES_MAX);
+    await cursor.ensure(8 + KEY_BYTES_MAX + 4);
+    const key = cursor.name(`metadata key ${i}`, KEY_BYTES_MAX);
     if (!isPlainName(key)) cursor.corrupt(`metadata key ${i} is not printable text`);
     if (metadata.has(key)) cursor.corrupt(`the metadata key \`${key}\` is there twice`);
-    const type = await cursor.u32(`the type of \`${key}\``);
+    const type = cursor.u32(`the type of \`${key}\``);
     metadata.set(key, await cursor.value(type, `\`${key}\``));
   }
   return metadata;
@@ -113,27 +120,24 @@ async function readTensors(
   const tensors: GgufTensor[] = [];
   const names = new Set<string>();
   for (let i = 0; i < count; i += 1) {
-    const name = await cursor.string(`the name of tensor ${i}`, NAME_BYTES_MAX);
+    await cursor.ensure(TENSOR_BYTES_MAX);
+    const name = cursor.name(`the name of tensor ${i}`, NAME_BYTES_MAX);
     if (!isPlainName(name)) cursor.corrupt(`the name of tensor ${i} is not printable text`);
     if (names.has(name)) cursor.corrupt(`the tensor \`${name}\` is there twice`);
     names.add(name);
-    tensors.push(await readTensor(cursor, name, alignment));
+    tensors.push(readTensor(cursor, name, alignment));
   }
   return tensors;
 }
 
-async function readTensor(
-  cursor: GgufCursor,
-  name: string,
-  alignment: number,
-): Promise<GgufTensor> {
+function readTensor(cursor: GgufCursor, name: string, alignment: number): GgufTensor {
   const what = `tensor \`${name}\``;
-  const rank = await cursor.u32(`the rank of ${what}`);
+  const rank = cursor.u32(`the rank of ${what}`);
   if (rank < 1 || rank > DIMENSIONS_MAX) cursor.corrupt(`${what} has ${rank} dimensions`);
   const dimensions: number[] = [];
-  for (let i = 0; i < rank; i += 1) dimensions.push(await cursor.u64(`a dimension of ${what}`));
-  const typeId = await cursor.u32(`the type of ${what}`);
-  const offset = await cursor.u64(`the offset of ${what}`);
+  for (let i = 0; i < rank; i += 1) dimensions.push(cursor.u64(`a dimension of ${what}`));
+  const typeId = cursor.u32(`the type of ${what}`);
+  const offset = cursor.u64(`the offset of ${what}`);
   const type = GGML_TYPES.get(typeId);
   if (type === undefined) {
     fail('HL_MODEL_FORMAT_UNSUPPORTED', {

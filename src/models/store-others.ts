@@ -40,19 +40,10 @@ export function ollamaFolders(env: NodeJS.ProcessEnv): readonly string[] {
   return [join(homeFolder(env), '.ollama', 'models'), '/usr/share/ollama/.ollama/models'];
 }
 
-/** Every model of the stores; manifests lie at `manifests/HOST/OWNER/NAME/TAG`. */
+/** Every model of the stores, sorted by name. */
 export async function listOllama(env: NodeJS.ProcessEnv): Promise<readonly OllamaModel[]> {
-  const models = new Map<string, OllamaModel>();
-  for (const root of ollamaFolders(env)) {
-    for (const parts of await manifests(join(root, 'manifests'))) {
-      const [, owner = '', name = '', tag = ''] = parts;
-      const full = `${owner === 'library' ? '' : `${owner}/`}${name}:${tag}`;
-      if (!models.has(full) && models.size < MODELS_MAX) {
-        models.set(full, await readManifest(root, parts, full));
-      }
-    }
-  }
-  return [...models.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const manifests = await listManifests(env);
+  return await Promise.all(manifests.map(readManifest));
 }
 
 /** `name` as Ollama writes it; the tag is `latest` when left out. */
@@ -62,30 +53,39 @@ export async function findOllama(
   tag: string | null,
 ): Promise<OllamaModel | null> {
   const wanted = `${name.replace(/^library\//, '')}:${tag ?? 'latest'}`.toLowerCase();
-  const models = await listOllama(env);
-  return models.find((model) => model.name.toLowerCase() === wanted) ?? null;
+  const manifests = await listManifests(env);
+  const found = manifests.find((manifest) => manifest.name.toLowerCase() === wanted);
+  return found === undefined ? null : await readManifest(found);
 }
 
-async function manifests(root: string): Promise<readonly (readonly string[])[]> {
-  const found: string[][] = [];
-  for (const host of await folders(root)) {
-    for (const owner of await folders(join(root, host))) {
-      for (const name of await folders(join(root, host, owner))) {
-        const tags = await readdir(join(root, host, owner, name)).catch(() => []);
-        found.push(...tags.map((tag) => [host, owner, name, tag]));
-        if (found.length > MODELS_MAX) return found;
+interface Manifest {
+  readonly name: string;
+  readonly path: string;
+  readonly store: string;
+}
+
+/** Manifests lie at `manifests/HOST/OWNER/NAME/TAG`; the first store that has a name counts. */
+async function listManifests(env: NodeJS.ProcessEnv): Promise<readonly Manifest[]> {
+  const found = new Map<string, Manifest>();
+  for (const store of ollamaFolders(env)) {
+    const root = join(store, 'manifests');
+    for (const host of await folders(root)) {
+      for (const owner of await folders(join(root, host))) {
+        for (const model of await folders(join(root, host, owner))) {
+          const folder = join(root, host, owner, model);
+          for (const tag of await readdir(folder).catch(() => [])) {
+            const name = `${owner === 'library' ? '' : `${owner}/`}${model}:${tag}`;
+            if (!found.has(name)) found.set(name, { name, path: join(folder, tag), store });
+          }
+        }
       }
     }
   }
-  return found;
+  return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, MODELS_MAX);
 }
 
-async function readManifest(
-  root: string,
-  parts: readonly string[],
-  name: string,
-): Promise<OllamaModel> {
-  const manifest = await readJsonFile(join(root, 'manifests', ...parts)).catch(() => null);
+async function readManifest({ name, path, store }: Manifest): Promise<OllamaModel> {
+  const manifest = await readJsonFile(path).catch(() => null);
   const layers = Array.isArray(manifest?.['layers']) ? manifest['layers'].filter(isJsonObject) : [];
   const digestOf = (ending: string): string | null => {
     const layer = layers.find(({ mediaType }) => String(mediaType).endsWith(ending));
@@ -94,8 +94,8 @@ async function readManifest(
     return typeof digest === 'string' && /^sha256:[0-9a-f]{64}$/.test(digest) ? digest : null;
   };
   const model = digestOf('.image.model');
-  const path = model === null ? null : join(root, 'blobs', model.replace(':', '-'));
-  return { name, path, hasProjector: digestOf('.image.projector') !== null };
+  const blob = model === null ? null : join(store, 'blobs', model.replace(':', '-'));
+  return { name, path: blob, hasProjector: digestOf('.image.projector') !== null };
 }
 
 async function folders(path: string): Promise<readonly string[]> {

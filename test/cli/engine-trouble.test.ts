@@ -16,9 +16,9 @@ afterAll(() => prepared[Symbol.dispose]());
 const EMPTY_DEADLINE_MS = 20_000;
 
 async function expectNothingLeft(home: string): Promise<void> {
-  await until('an empty home', () => processesOfHome(home).length === 0, EMPTY_DEADLINE_MS).catch(
-    () => expect(describeProcesses(processesOfHome(home))).toBe(''),
-  );
+  const isEmpty = (): boolean => processesOfHome(home).length === 0;
+  await until('an empty home', isEmpty, EMPTY_DEADLINE_MS).catch(() => undefined);
+  expect(describeProcesses(processesOfHome(home))).toBe('');
 }
 
 /** What was seen of one question with `faults`, and that nothing is left of it. */
@@ -31,19 +31,52 @@ async function asked(faults: readonly string[], ...more: readonly string[]): Pro
 
 describe('an engine that does not start', () => {
   it('ends at once: its exit code and its last words are shown', async () => {
-    expect(await asked(['crash-at-start=3'])).toMatchInlineSnapshot();
+    expect(await asked(['crash-at-start=3'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stderr
+      error: Fake ended in phase \`start\`: exit code 3
+        | E cannot start: the fault \`crash-at-start\` says so
+
+      hint: look at the log lines above; running the command again starts a new engine"
+    `);
   });
 
   it('never gets ready: given up at --timeout, naming the phase', async () => {
-    expect(await asked(['never-ready'], '--timeout', '2s')).toMatchInlineSnapshot();
+    const text = await asked(['never-ready'], '--timeout', '3s');
+    expect(text.replace(/( {2}\| I .*\n)+/, '  | the log\n')).toMatchInlineSnapshot(`
+      "exit 6
+      --- stderr
+       load load
+      error: Fake gave up in phase \`load\` after TIME: longer than the TIME allowed
+        | the log
+
+      hint: look at the log lines above; \`--timeout\` allows a longer start"
+    `);
   });
 
   it('says it is healthy but generates nothing: given up at --timeout', async () => {
-    expect(await asked(['lying-health'], '--timeout', '2s')).toMatchInlineSnapshot();
+    expect(await asked(['lying-health'], '--timeout', '3s')).toMatchInlineSnapshot(`
+      "exit 6
+      --- stderr
+       warm-up Fake
+      error: Fake gave up in phase \`warm-up\` after TIME: longer than the TIME allowed
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
+
+      hint: look at the log lines above; \`--timeout\` allows a longer start"
+    `);
   });
 
   it('dies on its first token', async () => {
-    expect(await asked(['crash-before-token=1'])).toMatchInlineSnapshot();
+    expect(await asked(['crash-before-token=1'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stderr
+      error: Fake ended in phase \`warm-up\`: killed by SIGSEGV
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
+
+      hint: look at the log lines above; running the command again starts a new engine"
+    `);
   });
 
   it('listens somewhere else than it was told: never talked to', async () => {
@@ -53,42 +86,144 @@ describe('an engine that does not start', () => {
       faults: ['stranger-port'],
       more: { env: { HYPERLLAMA_TEST_ENGINE: FAKE_ENGINE_TCP } },
     });
-    expect(transcript(result, home.path)).toMatchInlineSnapshot();
+    expect(transcript(result, home.path)).toMatchInlineSnapshot(`
+      "exit 6
+      --- stderr
+       start Fake
+      error: Fake gave up in phase \`start\` after TIME: longer than the TIME allowed
+        | I listening on ('127.0.0.1', 42398)
+        | I model loaded
+
+      hint: look at the log lines above; \`--timeout\` allows a longer start"
+    `);
     await expectNothingLeft(home.path);
   });
 });
 
 describe('an engine that fails in mid-answer', () => {
   it('crashes: the text so far is kept, the signal is named', async () => {
-    expect(await asked(['crash-after=3'])).toMatchInlineSnapshot();
+    expect(await asked(['crash-after=3'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two three
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake ended in phase \`generate\`: killed by SIGSEGV
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
+
+      hint: look at the log lines above; running the command again starts a new engine"
+    `);
   });
 
   it('ends with code 0: a crash all the same', async () => {
-    expect(await asked(['exit-0=3'])).toMatchInlineSnapshot();
+    expect(await asked(['exit-0=3'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two three
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake ended in phase \`generate\`: exit code 0
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
+
+      hint: look at the log lines above; running the command again starts a new engine"
+    `);
   });
 
   it('closes the connection without an end', async () => {
-    expect(await asked(['cut-after=3'])).toMatchInlineSnapshot();
+    expect(await asked(['cut-after=3'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two three
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: the connection broke (other side closed)
+
+      hint: run the command with \`--verbose\` and report what it prints"
+    `);
   });
 
   it('sends an error event: its message is shown, not its stream taken for whole', async () => {
-    expect(await asked(['error-event=3'])).toMatchInlineSnapshot();
+    expect(await asked(['error-event=3'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two three
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: decode failed
+
+      hint: run the command with \`--verbose\` and report what it prints"
+    `);
   });
 
   it('sends garbage', async () => {
-    expect(await asked(['garbage-sse=3'])).toMatchInlineSnapshot();
+    expect(await asked(['garbage-sse=3'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two three four five six seven eight
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: not JSON: {"choices": [
+
+      hint: run the command with \`--verbose\` and report what it prints"
+    `);
   });
 
   it('sends an event larger than any memory should hold', async () => {
-    expect(await asked(['giant-line=17'])).toMatchInlineSnapshot();
+    expect(await asked(['giant-line=17'])).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: an event is larger than 16777216 bytes
+
+      hint: run the command with \`--verbose\` and report what it prints"
+    `);
   });
 
   it('goes silent before the first token: given up at --timeout', async () => {
-    expect(await asked(['hang-prefill=2'], '--timeout', '2s')).toMatchInlineSnapshot();
+    expect(await asked(['hang-prefill=2'], '--timeout', '2s')).toMatchInlineSnapshot(`
+      "exit 6
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake sent nothing for TIME (waiting for the first token)
+
+      hint: \`--timeout\` allows a longer wait for the first token"
+    `);
   });
 
   it('with --json is one object that keeps the text so far', async () => {
-    expect(await asked(['crash-after=3'], '--json')).toMatchInlineSnapshot();
+    expect(await asked(['crash-after=3'], '--json')).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      {
+        "schema": "hyperllama.error/1",
+        "error": {
+          "code": "HL_ENGINE_EXITED",
+          "message": "Fake ended in phase \`generate\`: killed by SIGSEGV",
+          "hint": "look at the log lines above; running the command again starts a new engine",
+          "details": {
+            "engine": "Fake",
+            "how": "killed by SIGSEGV",
+            "phase": "generate",
+            "text": "one two three",
+            "engineLog": [
+              "I listening on ~/run/KEY/e.sock",
+              "I model loaded"
+            ]
+          },
+          "exitCode": 6
+        }
+      }"
+    `);
   });
 
   it('is killed by somebody: found by `ps --json`, named as SIGKILL', async () => {
@@ -99,7 +234,19 @@ describe('an engine that fails in mid-answer', () => {
     const { sessions } = JSON.parse(ps.stdout) as { sessions: { enginePid: number }[] };
     expect(sessions).toHaveLength(1);
     process.kill(sessions[0]?.enginePid ?? -1, 'SIGKILL');
-    expect(transcript(await running.result, home.path)).toMatchInlineSnapshot();
+    expect(transcript(await running.result, home.path)).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two three
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake ended in phase \`generate\`: killed by SIGKILL
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
+
+      hint: look at the log lines above; running the command again starts a new engine"
+    `);
     await expectNothingLeft(home.path);
   });
 });

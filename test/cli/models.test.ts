@@ -171,9 +171,8 @@ describe('a file that is no whole model', () => {
   });
 
   it('of pickled weights is refused', async () => {
-    expect(
-      await generate(file('pytorch_model.bin', '\u0080\u0002}q\u0000.')),
-    ).toMatchInlineSnapshot(`
+    expect(await generate(file('pytorch_model.bin', '\u0080\u0002}q\u0000.')))
+      .toMatchInlineSnapshot(`
       "exit 1
       --- stderr
       error: \`~/pytorch_model.bin\`: it is a pickle by its name, which can run code and is never read

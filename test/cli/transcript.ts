@@ -10,6 +10,9 @@ const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/
 /** Nothing here takes seconds; on a busy machine everything takes ten times as long. */
 export const CLI_DEADLINE_MS = 60_000;
 
+/** Signs of life of a phase that lasts: a quick machine has none to tell. */
+const PROGRESS = /^ (?:start|load|warm-up|prefill|wait|prepare|download|install)\b(?!.*: ).*\n/gm;
+
 /** What is never the same twice. Sizes and numbers of a test's own model stay: they are facts. */
 const FILTERS: readonly (readonly [RegExp, string])[] = [
   [/\bHyperLlama \d+\.\d+\.\d+/g, 'HyperLlama VERSION'],
@@ -19,6 +22,8 @@ const FILTERS: readonly (readonly [RegExp, string])[] = [
   [/\b\d+ (?:h|min) \d\d (?:min|s)\b/g, 'TIME'],
   [/\b\d+(?:\.\d+)? (?:ms|s)\b/g, 'TIME'],
   [/\b\d+(?:\.\d+)? tok\/s\b/g, 'SPEED'],
+  [/\brun\/[0-9a-f]{8}\b/g, 'run/KEY'],
+  [/\(CPU, [\w-]+\)/g, '(CPU)'],
   [/\.staging-[\w.-]+/g, '.staging'],
 ];
 
@@ -48,7 +53,7 @@ export function transcript(result: CliResult, home: string): string {
 }
 
 export function filtered(text: string, home: string): string {
-  let plain = text.replaceAll(home, '~').replaceAll(REPOSITORY, '.');
+  let plain = text.replaceAll(PROGRESS, '').replaceAll(home, '~').replaceAll(REPOSITORY, '.');
   for (const [pattern, word] of FILTERS) plain = plain.replaceAll(pattern, word);
   return plain;
 }

@@ -3,30 +3,42 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { enginesSource, engineIds } from '../../scripts/gen-engines.ts';
 import { ENGINES } from '../../src/engines/all.gen.ts';
+import { engine as fakeEngine } from '../fixtures/fake-engine/engine.ts';
 import { engineContract, type ContractOptions } from './engine-contract.ts';
+
+const ALL_RECORDINGS = ['flags', 'log', 'metrics', 'wire'] as const;
 
 const GPU_ONLY = 'needs an NVIDIA card, and none was there to record it on';
 
 const LIMITS: Readonly<Record<string, ContractOptions['skip']>> = {
   dynamo: [{ case: 'log', reason: 'its frontend logs neither phases nor a ready line' }],
-  exllamav2: ['flags', 'log', 'metrics', 'wire'].map((name) => gpuOnly(name)),
-  exllamav3: ['flags', 'log', 'metrics', 'wire'].map((name) => gpuOnly(name)),
+  exllamav2: ALL_RECORDINGS.map((name) => gpuOnly(name)),
+  exllamav3: ALL_RECORDINGS.map((name) => gpuOnly(name)),
   'llama-cpp': [],
   max: [],
   mlx: [{ case: 'metrics', reason: 'its server has no metrics page' }],
-  sglang: ['metrics', 'wire'].map((name) => gpuOnly(name)),
-  'tensorrt-llm': ['flags', 'log', 'metrics', 'wire'].map((name) => gpuOnly(name)),
+  sglang: [gpuOnly('metrics'), gpuOnly('wire')],
+  'tensorrt-llm': ALL_RECORDINGS.map((name) => gpuOnly(name)),
   vllm: [],
 };
 
-function gpuOnly(name: string): ContractOptions['skip'][number] {
-  return { case: name as ContractOptions['skip'][number]['case'], reason: GPU_ONLY };
+function gpuOnly(name: (typeof ALL_RECORDINGS)[number]): ContractOptions['skip'][number] {
+  return { case: name, reason: GPU_ONLY };
 }
 
 for (const engine of ENGINES) {
   const folder = new URL(`../fixtures/engines/${engine.id}/`, import.meta.url);
   engineContract(engine, folder, { skip: LIMITS[engine.id] ?? [] });
 }
+
+// Tests rely on the fake one to behave like any other.
+engineContract(fakeEngine, new URL('../fixtures/fake-engine/', import.meta.url), {
+  folderName: 'fake-engine',
+  skip: ALL_RECORDINGS.map((name) => ({
+    case: name,
+    reason: 'it is no recording, it is the source',
+  })),
+});
 
 describe('the list of engines', () => {
   it('is the one `npm run gen` would write', () => {

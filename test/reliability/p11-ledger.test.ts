@@ -19,8 +19,9 @@ test.runIf(runsHere('P11 (ledger)', problem))(
   'a guard killed at any point leaves a readable ledger of the process it told of',
   async () => {
     const suite = new Suite('p11-ledger');
-    using home = temporaryHome();
     await suite.run(TRIALS, { width: 2, deadlineMs: 550_000 }, async (index) => {
+      // Its own, because the other trial's reaper would find this one's ledger.
+      using home = temporaryHome();
       const session = new GuardedSession({ home: home.path, faults: ['tree'], maxTokens: 8 });
       await session.phase('spawn', DEADLINE_MS);
       // Half of the kills at any time, the others as close behind the two writes as can be.

@@ -38,8 +38,13 @@ export class Squatter {
     return false;
   }
 
-  async close(): Promise<void> {
+  /** Tries no more; keeps the port if it has it. */
+  rest(): void {
     this.#isClosed = true;
+  }
+
+  async close(): Promise<void> {
+    this.rest();
     const server = this.#server;
     if (server === null) return;
     await new Promise((resolve) => {
@@ -63,7 +68,6 @@ export class Squatter {
       server.once('error', () => resolve(false));
       server.listen(options, () => resolve(true));
     });
-    if (isOurs && this.#isClosed) server.close();
     if (isOurs) this.#server = server;
     this.isListening = isOurs;
     return isOurs;

@@ -71,6 +71,15 @@ def generate(address: dict, max_tokens: int, on_first: str | None) -> bool:
     return b"[DONE]" in text
 
 
+def tell(guard: subprocess.Popen, value: dict) -> None:
+    try:
+        guard.stdin.write(json.dumps(value).encode() + b"\n")
+        guard.stdin.flush()
+    except BrokenPipeError:
+        # The test has killed the guard already: its end is reported in the main loop.
+        pass
+
+
 def use(address: dict, guard: subprocess.Popen, max_tokens: int) -> None:
     phase("load")
     while not is_healthy(address):
@@ -81,8 +90,7 @@ def use(address: dict, guard: subprocess.Popen, max_tokens: int) -> None:
     if not generate(address, 1, None):
         phase("not-warm")
         return
-    guard.stdin.write(b'{"command":"ready"}\n')
-    guard.stdin.flush()
+    tell(guard, {"command": "ready"})
     phase("prefill")
     generate(address, max_tokens, "decode")
     phase("done")
@@ -94,12 +102,7 @@ def main() -> None:
     guard = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     phase("spawn", guardPid=guard.pid)
     order = plan["order"]
-    try:
-        guard.stdin.write(json.dumps(order).encode() + b"\n")
-        guard.stdin.flush()
-    except BrokenPipeError:
-        # The test has killed the guard already: its end is reported below.
-        pass
+    tell(guard, order)
     end = time.monotonic() + LIFE_SECONDS
     is_used = False
     rest = b""

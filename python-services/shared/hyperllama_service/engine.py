@@ -49,6 +49,10 @@ class Engine:
         """Tell whether the process has not been reaped yet."""
         return self._status is None
 
+    def spawned_event(self) -> dict[str, Any]:
+        """Return the `spawned` event."""
+        return {"event": "spawned", "pid": self.pid, "startTime": self.start_time}
+
     def process(self) -> Process | None:
         """Return the process as it is now, `None` when it is gone."""
         return read_process(self.pid) if self.is_alive else None

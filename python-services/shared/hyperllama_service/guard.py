@@ -69,8 +69,7 @@ class Guard:
         )
         self._selector.register(signals, selectors.EVENT_READ, self._take_signals)
         starter = self._leases.add(0, 1)
-        spawned = {"event": "spawned", "pid": engine.pid, "startTime": engine.start_time}
-        self._leases.broadcast(spawned)
+        self._leases.broadcast(engine.spawned_event())
         self._session.write_ledger(engine)
         self._leases.take(starter, first_bytes)
         while self._ending is None or self._next_step != NEVER:

@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 SCHEMA = "hyperllama.session/1"
 
 
-def write_atomically(path: str, value: dict[str, Any]) -> None:
-    """Replace the file at `path` in one step, 0600."""
+def write_atomically(path: str, value: dict[str, Any], *, is_durable: bool = True) -> None:
+    """Replace the file at `path` in one step, 0600.
+
+    Args:
+        path: in a folder that is made when it is missing.
+        value: written as JSON.
+        is_durable: wait until it would survive the machine's end too (8 ms on a busy disk).
+    """
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)
     temporary = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}")
@@ -22,7 +28,8 @@ def write_atomically(path: str, value: dict[str, Any]) -> None:
         with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
             json.dump(value, file)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError:
         remove_file(temporary)

@@ -13,7 +13,7 @@ from .guard import Guard
 from .ledger import remove_file
 from .listeners import is_answered
 from .order import Order, OrderError, parse_order
-from .run_folder import lock_run_folder, remove_run_folder
+from .run_folder import lock_run_folder
 from .spawn import SpawnError, become_subreaper, load_prctl
 
 ORDER_BYTES_MAX = 1024 * 1024
@@ -70,7 +70,7 @@ def _guard(guard: Guard, order: Order, inputs: tuple[bytes, int]) -> int:
     except SpawnError as error:
         output.send(_failed("HL_ENGINE_EXITED", f"`{error.filename}`: {error.strerror}"))
         remove_file(order.ledger_file)
-        remove_run_folder(order.run_folder)
+        guard.abandon()
     except Exception as error:
         output.send(_failed("HL_INTERNAL", f"guard: {type(error).__name__}: {error}"))
         guard.abandon()

@@ -65,7 +65,9 @@ class Session:
             "about": self.order.about,
         }
         try:
-            write_atomically(self.order.ledger_file, entry)
+            # Before the spawn every millisecond is waited for, and only a kill must find the file:
+            # no process of ours survives the machine's end.
+            write_atomically(self.order.ledger_file, entry, is_durable=engine is not None)
         except OSError as error:
             because = f"`{self.order.ledger_file}` cannot be written: {error.strerror}"
             os.write(2, f"guard: {because}\n".encode())

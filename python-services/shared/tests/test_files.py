@@ -19,7 +19,7 @@ from hyperllama_service.listeners import _hex_addresses
 from hyperllama_service.locks import try_lock
 from hyperllama_service.log import EngineLog, printable
 
-KILLS = 30
+KILLS = 15
 
 
 def has_written(path: Path, least: int) -> bool:

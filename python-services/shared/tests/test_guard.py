@@ -124,6 +124,7 @@ def test_says_which_program_cannot_be_executed(guarded: Make) -> None:
     assert "/nonexistent/llama-server" in failed["because"]
     session.finish()
     assert not session.run_folder.exists()
+    assert not Path(session.order["ledgerFile"]).exists()
 
 
 def test_gives_unready_holders_the_log_with_control_characters_escaped(guarded: Make) -> None:

@@ -177,9 +177,8 @@ describe('the request', () => {
   it('asks for prefill progress and says whether the prompt cache may be used', () => {
     const plan = planOf(inputOf(RECORDED, 'demo-135m'));
     const request = { ...EMPTY_REQUEST, messages: [{ role: 'user', content: 'hi' }] } as const;
-    expect(
-      engine.adaptRequest({ ...request, promptCache: false }, plan).body,
-    ).toMatchInlineSnapshot(`
+    expect(engine.adaptRequest({ ...request, promptCache: false }, plan).body)
+      .toMatchInlineSnapshot(`
       {
         "cache_prompt": false,
         "messages": [
