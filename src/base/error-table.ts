@@ -58,7 +58,13 @@ export interface ErrorParams {
     where: string;
     arithmetic: string;
   };
-  HL_DISK_FULL: { path: string; bytesNeeded: number | null; bytesFree: number | null };
+  HL_DISK_FULL: {
+    path: string;
+    bytesNeeded: number | null;
+    bytesFree: number | null;
+    /** As the one who found out said it. */
+    because?: string;
+  };
   HL_STATE_UNWRITABLE: { path: string; problem: string };
   HL_MODEL_NOT_FOUND: { ref: string; nearest: readonly string[] };
   HL_MODEL_NOT_LOCAL: { ref: string; looked: string };
@@ -168,7 +174,7 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     503,
     (p) =>
       p.bytesNeeded === null || p.bytesFree === null
-        ? `no space left on the disk of \`${p.path}\``
+        ? `no space left for \`${p.path}\`${p.because === undefined ? '' : `: ${p.because}`}`
         : `\`${p.path}\` has ${formatBytes(p.bytesFree)} free, but ${formatBytes(p.bytesNeeded)} is needed`,
     () => 'free some space, or put the data elsewhere with `HYPERLLAMA_HOME=/other/disk`',
     true,

@@ -70,16 +70,24 @@ export function toHyperLlamaError(thrown: unknown): HyperLlamaError {
       { cause: thrown },
     );
   }
-  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
+  const problem = code === null ? undefined : UNWRITABLE[code];
+  if (problem !== undefined) {
     const path = (thrown as NodeJS.ErrnoException).path;
     if (path !== undefined) {
-      const problem = code === 'EROFS' ? 'the file system is read-only' : 'permission denied';
       return new HyperLlamaError('HL_STATE_UNWRITABLE', { path, problem }, { cause: thrown });
     }
   }
   const because = thrown instanceof Error ? thrown.message : String(thrown);
   return new HyperLlamaError('HL_INTERNAL', { because, log: null }, { cause: thrown });
 }
+
+/** System errors that a folder of ours causes, not a bug. */
+const UNWRITABLE: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOTDIR: 'a part of it is not a folder',
+};
 
 /** `ENOENT` and the like, or `null` for anything that is not a system error. */
 export function errnoOf(thrown: unknown): string | null {

@@ -3,9 +3,10 @@
  * (it holds the kernel's lock) and turns its events into progress and errors.
  */
 import { spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fail, type ErrorCode } from './errors.ts';
+import { makeFolder } from './folders.ts';
 import { servicesFolder } from './paths.ts';
 import type { Python } from './python.ts';
 
@@ -57,6 +58,7 @@ export async function runInstall(
   what: { readonly name: string; readonly id: string },
   options: RunInstallOptions,
 ): Promise<{ readonly durationMs: number; readonly was: 'new' | 'present' }> {
+  await makeFolder(dirname(order.target));
   const child = spawn(options.python.executable, ['-m', 'hyperllama_service.install'], {
     env: { ...options.env, PYTHONPATH: join(servicesFolder(), 'shared'), PYTHONUNBUFFERED: '1' },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -117,7 +119,7 @@ function throwFailure(
         path: order.target,
         bytesNeeded: null,
         bytesFree: null,
-        hint: `${because}; free some space, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/disk\``,
+        because,
       });
     case 'HL_MODEL_CORRUPT':
       return fail('HL_MODEL_CORRUPT', { path: order.target, because });

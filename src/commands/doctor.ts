@@ -1,8 +1,8 @@
 /** `hyperllama doctor`: what is wrong, why, and the command that mends it. */
-import { access, constants, mkdir } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { toHyperLlamaError } from '../base/errors.ts';
+import { makeFolder } from '../base/folders.ts';
 import { formatBytes, GIB } from '../base/units.ts';
 import { installedEnvironments } from '../launch/environment.ts';
 import { runningSessions } from '../launch/fleet.ts';
@@ -89,8 +89,7 @@ async function pythonFinding(context: Context): Promise<Finding> {
 async function writableFinding({ paths }: Context): Promise<Finding> {
   for (const folder of [paths.data, paths.state, paths.cache, paths.run]) {
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
-      await access(folder, constants.W_OK);
+      await makeFolder(folder);
     } catch (thrown) {
       const { message, hint } = toHyperLlamaError(thrown);
       return finding('folders', false, message, hint);

@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
-import { errnoOf } from '../base/errors.ts';
+import { errnoOf, HyperLlamaError } from '../base/errors.ts';
 import type { Address } from '../base/http.ts';
 
 export type GuardEvent =
@@ -124,6 +124,23 @@ export async function connectGuard(controlPath: string): Promise<GuardLink | nul
       else reject(error);
     });
   });
+}
+
+/** What the guard itself could not do: mostly, to write its ledger. */
+export function guardFailure(
+  { code, because }: Extract<GuardEvent, { event: 'failed' }>,
+  context: { readonly engine: string; readonly phase: string; readonly stateFolder: string },
+): HyperLlamaError {
+  const { engine, phase, stateFolder } = context;
+  const path = /'(\/[^']+)'/.exec(because)?.[1] ?? stateFolder;
+  // Numbers of the kernel as Python prints them: ENOSPC, EDQUOT; EPERM, EACCES, EROFS.
+  if (/\[Errno (?:28|122)\]/.test(because)) {
+    return new HyperLlamaError('HL_DISK_FULL', { path, bytesNeeded: null, bytesFree: null });
+  }
+  if (code === 'HL_STATE_UNWRITABLE' || /\[Errno (?:1|13|30)\]/.test(because)) {
+    return new HyperLlamaError('HL_STATE_UNWRITABLE', { path, problem: because });
+  }
+  return new HyperLlamaError('HL_ENGINE_EXITED', { engine, how: because, phase });
 }
 
 function parseEvent(line: string): GuardEvent | null {

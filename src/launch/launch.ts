@@ -12,7 +12,7 @@ import { sessionRunFolder, type Paths } from '../base/paths.ts';
 import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { Engine, LaunchPlan } from '../engines/engine.ts';
 import type { LaunchOptions } from './launch-options.ts';
-import { connectGuard, GuardLink, type SessionEvent } from './guard-link.ts';
+import { connectGuard, guardFailure, GuardLink, type SessionEvent } from './guard-link.ts';
 import { sessionsFolder, type SessionAbout } from './ledger.ts';
 import { Session } from './session.ts';
 
@@ -147,8 +147,8 @@ async function firstEvent(link: GuardLink, options: LaunchOptions): Promise<Sess
       if (event.event === 'session') finish(event);
       else if (event.event === 'busy') finish(null);
       else if (event.event === 'failed') {
-        const params = { engine: options.engine.name, how: event.because, phase: 'start' };
-        finish(new HyperLlamaError('HL_ENGINE_EXITED', params));
+        const context = { engine: options.engine.name, stateFolder: options.paths.state };
+        finish(guardFailure(event, { ...context, phase: 'start' }));
       }
     });
     void link.closed.then(() => finish(null));

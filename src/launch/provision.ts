@@ -36,12 +36,13 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
   const recipe = missingRecipe(lacking);
   const needsModel = lacking.plan.model.artifact.path === null;
   if (recipe === null && !needsModel) return { downloadMs: 0, installMs: 0 };
-  announce(lacking, recipe, context);
-  const progress = new Progresses(context);
   // One fails: the other is stopped too, and neither is left running behind the error.
   const both = new AbortController();
   const signal = AbortSignal.any([context.signal, both.signal]);
+  // Before any word of a download: without a Python there is none.
   const python = await context.python();
+  announce(lacking, recipe, context);
+  const progress = new Progresses(context);
   const jobs = [
     recipe === null
       ? Promise.resolve(0)

@@ -6,6 +6,7 @@ import { HyperLlamaError } from '../base/errors.ts';
 import type { Address } from '../base/http.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { EngineFailureCode, LaunchPlan, LogReading } from '../engines/engine.ts';
+import { guardFailure } from './guard-link.ts';
 import type { ExitedEvent, GuardEvent, GuardLink, SessionEvent } from './guard-link.ts';
 import type { LaunchOptions } from './launch-options.ts';
 import { waitReady } from './readiness.ts';
@@ -110,8 +111,9 @@ class StartWatch {
       case 'exited':
         return finish(this.#explainExit(event));
       case 'failed': {
-        const params = { engine: this.#name(), how: event.because, phase: this.#phase };
-        return finish(new HyperLlamaError('HL_ENGINE_EXITED', params));
+        const stateFolder = this.#options.paths.state;
+        const context = { engine: this.#name(), phase: this.#phase, stateFolder };
+        return finish(guardFailure(event, context));
       }
       default:
         return undefined;

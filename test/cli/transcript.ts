@@ -19,6 +19,7 @@ const FILTERS: readonly (readonly [RegExp, string])[] = [
   [/\bNode \d+\.\d+\.\d+/g, 'Node VERSION'],
   [/\bPython \d+\.\d+\.\d+ at `[^`]+`/g, 'Python VERSION at `PYTHON`'],
   [/\b\d+(?:\.\d+)? (?:MiB|GiB) free\b/g, 'SIZE free'],
+  [/\b\d+(?:\.\d+)? (?:MiB|GiB) is needed\b/g, 'SIZE is needed'],
   [/\b\d+ (?:h|min) \d\d (?:min|s)\b/g, 'TIME'],
   [/\b\d+(?:\.\d+)? (?:ms|s)\b/g, 'TIME'],
   [/\b\d+(?:\.\d+)? tok\/s\b/g, 'SPEED'],

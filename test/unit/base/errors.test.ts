@@ -96,9 +96,7 @@ describe('the error table', () => {
 
   it('says no number where the disk tells none', () => {
     const params = { path: '/data', bytesNeeded: null, bytesFree: null };
-    expect(new HyperLlamaError('HL_DISK_FULL', params).message).toBe(
-      'no space left on the disk of `/data`',
-    );
+    expect(new HyperLlamaError('HL_DISK_FULL', params).message).toBe('no space left for `/data`');
   });
 });
 
@@ -133,6 +131,7 @@ describe('a thrown value that is not ours', () => {
     ['EACCES', 'permission denied'],
     ['EPERM', 'permission denied'],
     ['EROFS', 'the file system is read-only'],
+    ['ENOTDIR', 'a part of it is not a folder'],
   ])('%s is a folder that cannot be written, saying %s', (code, problem) => {
     const error = toHyperLlamaError(systemError(code, '/data'));
     expect([error.code, error.details['problem']]).toEqual(['HL_STATE_UNWRITABLE', problem]);

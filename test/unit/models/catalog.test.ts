@@ -5,6 +5,7 @@ import {
   catalogEntries,
   fetchableArtifact,
   findInCatalog,
+  hubDownloadCommand,
   REFERENCE_MODEL,
 } from '../../../src/models/catalog.ts';
 import { FAMILIES } from '../../../src/models/catalog-data.ts';
@@ -118,6 +119,26 @@ describe('families', () => {
     if (family === undefined) throw new Error(ref);
     const artifact = familyModel(family).artifacts.find((a) => a.quantization === quantization);
     expect(Math.abs((artifact?.weights?.bytesTotal ?? 0) / bytes - 1)).toBeLessThan(0.02);
+  });
+});
+
+describe('hubDownloadCommand', () => {
+  it('names the repository, and of a GGUF repository the one quantization', () => {
+    const match = findInCatalog({ kind: 'short', name: 'qwen3', size: '8b', variant: null });
+    if (match?.kind !== 'family') throw new Error('no family');
+    const commands = familyModel(match.family).artifacts.map((artifact) =>
+      hubDownloadCommand('qwen3:8b:Q4_K_M', artifact),
+    );
+    expect(commands).toContain('hf download Qwen/Qwen3-8B-GGUF --include "*Q4_K_M*"');
+    expect(commands).toContain('hf download Qwen/Qwen3-8B-AWQ');
+    expect(commands).not.toContain(null);
+  });
+
+  it('says null for what is no name of a family', () => {
+    const [artifact] = REFERENCE_MODEL.artifacts;
+    if (artifact === undefined) throw new Error('no artifact');
+    expect(hubDownloadCommand('smollm2:135m', artifact)).toBeNull();
+    expect(hubDownloadCommand('qwen3:8bit', artifact)).toBeNull();
   });
 });
 
