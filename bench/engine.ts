@@ -122,6 +122,7 @@ async function compare(concurrency: number, context: Context): Promise<void> {
       id: 'G19',
       what: `${metric}, c=${concurrency}, lower 95% bound`,
       value: paired?.ci.low ?? null,
+      otherBound: paired?.ci.high ?? null,
       limit: 0.97,
       is: 'at least',
     });

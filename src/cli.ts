@@ -53,12 +53,12 @@ async function run(name: string, argv: readonly string[]): Promise<void> {
 
 async function report(thrown: unknown, isJson: boolean): Promise<void> {
   const { toHyperLlamaError } = await import('./base/errors.ts');
-  const { createStyle, errorJson, formatError } = await import('./base/output.ts');
+  const { createStyle, errorJson, formatError, usesColor } = await import('./base/output.ts');
   const error = toHyperLlamaError(thrown);
   process.exitCode = error.exitCode;
   if (isJson) process.stdout.write(`${JSON.stringify(errorJson(error), null, 2)}\n`);
-  const isColor = process.stderr.isTTY && (process.env['NO_COLOR'] ?? '') === '';
-  if (!isJson) process.stderr.write(formatError(error, createStyle(isColor)));
+  const style = createStyle(usesColor(process.env, process.stderr));
+  if (!isJson) process.stderr.write(formatError(error, style));
   // The stack is for us: only a bug has use for it.
   const isBug = error.code === 'HL_INTERNAL' && thrown instanceof Error;
   if (isBug && process.env['HYPERLLAMA_DEBUG'] !== undefined) {

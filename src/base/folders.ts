@@ -5,16 +5,27 @@ import { fs } from './fs.ts';
 
 /** Makes `folder`, 0700, where it is missing. @throws HL_STATE_UNWRITABLE, or a full disk's error */
 export async function makeFolder(folder: string): Promise<void> {
-  try {
-    await fs.promises.mkdir(folder, { recursive: true, mode: 0o700 });
-    await fs.promises.access(folder, fs.constants.W_OK);
-  } catch (error) {
-    const first = errnoOf(error);
-    if (first === 'ENOSPC' || first === 'EDQUOT') throw error;
-    const { path, code } = await obstacle(folder, first);
-    const problem = PROBLEMS[code ?? ''] ?? (error instanceof Error ? error.message : 'unknown');
-    return fail('HL_STATE_UNWRITABLE', { path, problem });
-  }
+  await make(folder);
+  await explained(folder, async () => await fs.promises.access(folder, fs.constants.W_OK));
+}
+
+/**
+ * Level by level: on a read-only file system Node's recursive `mkdir` says no more than ENOENT, and
+ * under `/proc` it never returns (Node 24.21).
+ */
+async function make(folder: string): Promise<void> {
+  await explained(folder, async () => {
+    try {
+      await fs.promises.mkdir(folder, 0o700);
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === 'EEXIST' && (await fs.promises.stat(folder)).isDirectory()) return;
+      const isParentMissing = code === 'ENOENT' || code === 'ENOTDIR';
+      if (!isParentMissing || folder === dirname(folder)) throw error;
+      await make(dirname(folder));
+      await fs.promises.mkdir(folder, 0o700);
+    }
+  });
 }
 
 const PROBLEMS: Readonly<Record<string, string>> = {
@@ -23,24 +34,15 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   EROFS: 'the file system is read-only',
   ENOTDIR: 'it is not a folder',
   EEXIST: 'it is not a folder',
+  ENOENT: 'no folder can be made there',
 };
 
-/**
- * The nearest part of the path that is there, and what is wrong with it: on a read-only file system
- * Node's recursive `mkdir` says no more than ENOENT.
- */
-async function obstacle(
-  folder: string,
-  first: string | null,
-): Promise<{ readonly path: string; readonly code: string | null }> {
-  for (let path = folder; ; path = dirname(path)) {
-    try {
-      await fs.promises.access(path, fs.constants.W_OK);
-      return { path, code: first };
-    } catch (error) {
-      const code = errnoOf(error);
-      const isAbsent = code === 'ENOENT' || code === 'ENOTDIR';
-      if (!isAbsent || path === dirname(path)) return { path, code };
-    }
+async function explained(path: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const problem = PROBLEMS[errnoOf(error) ?? ''];
+    if (problem === undefined) throw error;
+    fail('HL_STATE_UNWRITABLE', { path, problem });
   }
 }

@@ -54,7 +54,8 @@ const HEARTBEAT_MS = 10_000;
 export function createOutput(options: OutputOptions, env: NodeJS.ProcessEnv): Output {
   const isDumb = env['TERM'] === 'dumb' || isSet(env['CI']);
   const isTerminal = process.stderr.isTTY && !isDumb;
-  const style = createStyle(usesColor(env, process.stdout.isTTY && !isDumb));
+  const style = createStyle(usesColor(env, process.stdout));
+  const isNoteColored = usesColor(env, process.stderr);
   const width = Math.max(WIDTH_MIN, process.stdout.columns ?? WIDTH_DEFAULT);
   return {
     ...options,
@@ -64,7 +65,8 @@ export function createOutput(options: OutputOptions, env: NodeJS.ProcessEnv): Ou
     text: (text) => void process.stdout.write(text),
     json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
     note: (line) => {
-      if (!options.isQuiet) process.stderr.write(`${line}\n`);
+      if (options.isQuiet) return;
+      process.stderr.write(`${isNoteColored ? line : withoutColor(line)}\n`);
     },
     table: (head, rows) => formatTable(head, rows, { width, style }),
     progress: () => {
@@ -101,8 +103,9 @@ export function errorJson(error: HyperLlamaError): unknown {
   };
 }
 
-/** `FORCE_COLOR` wins over `NO_COLOR`, which wins over the terminal. */
-function usesColor(env: NodeJS.ProcessEnv, isTerminal: boolean): boolean {
+/** Colour for `stream`: `FORCE_COLOR` wins over `NO_COLOR`, which wins over the terminal. */
+export function usesColor(env: NodeJS.ProcessEnv, stream: { readonly isTTY?: boolean }): boolean {
+  const isTerminal = stream.isTTY === true && env['TERM'] !== 'dumb' && !isSet(env['CI']);
   if (isSet(env['FORCE_COLOR'])) return env['FORCE_COLOR'] !== '0';
   return isTerminal && !isSet(env['NO_COLOR']);
 }
@@ -182,9 +185,13 @@ function columnWidths(rows: readonly (readonly string[])[], width: number): numb
 }
 
 function longestLine(cell: string): number {
-  // oxlint-disable-next-line no-control-regex -- colour codes take no width
-  const plain = cell.replace(/\u001B\[[0-9;]*m/g, '');
+  const plain = withoutColor(cell);
   return Math.max(...plain.split('\n').map((line) => line.length));
+}
+
+function withoutColor(text: string): string {
+  // oxlint-disable-next-line no-control-regex -- colour codes are control characters
+  return text.replace(/\u001B\[[0-9;]*m/g, '');
 }
 
 function sum(values: readonly number[]): number {

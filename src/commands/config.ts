@@ -1,7 +1,7 @@
 /** `hyperllama config list`: the settings in force, and where each comes from. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { createCommand, createContext, type CommonOptions } from './shared.ts';
+import { createCommand, createContext, createGroup, type CommonOptions } from './shared.ts';
 
 interface Options extends CommonOptions {
   readonly showOrigin?: boolean;
@@ -11,7 +11,7 @@ export default function command(): Command {
   const list = createCommand('list', 'the settings in force')
     .option('--show-origin', 'with the file or variable each comes from')
     .action(show);
-  return createCommand('config', 'settings and where they come from').addCommand(list, {
+  return createGroup('config', 'settings and where they come from').addCommand(list, {
     isDefault: true,
   });
 }

@@ -20,7 +20,7 @@ import { serviceFolderOf } from '../launch/engine-set.ts';
 import { knownEngines, thisMachine } from '../pipeline.ts';
 import { engineRows } from './engine-rows.ts';
 import { enginesTable } from './engines-table.ts';
-import { createCommand, createContext, type CommonOptions } from './shared.ts';
+import { createCommand, createContext, createGroup, type CommonOptions } from './shared.ts';
 
 interface InstallOptions extends CommonOptions {
   readonly device?: string;
@@ -51,7 +51,7 @@ export default function command(): Command {
     .action(async (id: string, options: CommonOptions) =>
       removeOne(id, await createContext(options)),
     );
-  return createCommand('engines', 'engine environments: list, install, verify, remove')
+  return createGroup('engines', 'engine environments: list, install, verify, remove')
     .addCommand(list, { isDefault: true })
     .addCommand(install)
     .addCommand(verify)

@@ -27,21 +27,27 @@ export async function runCommandModule(name: string, argv: readonly string[]): P
     import('./shared.ts'),
   ]);
   const command = build();
-  const unknown = unknownSubcommand(command, argv);
-  if (unknown !== null) return await refuseSubcommand(command, unknown);
+  const words = await withSubcommand(command, argv);
   try {
-    await asProgram(command).parseAsync([name, ...argv], { from: 'user' });
+    await asProgram(command).parseAsync([name, ...words], { from: 'user' });
   } catch (error) {
     const usage = toUsageError(error, name);
     if (usage !== null) throw usage;
   }
 }
 
-/** A word where a subcommand should be; commander would hand it to the default one. */
-function unknownSubcommand(command: Command, argv: readonly string[]): string | null {
-  const word = argv.find((arg) => !arg.startsWith('-'));
-  if (word === undefined || command.commands.length === 0) return null;
-  return command.commands.some((sub) => sub.name() === word) ? null : word;
+/** The subcommand in front, wherever it stood. Commander would hand a mistyped one to the default. */
+async function withSubcommand(
+  command: Command,
+  argv: readonly string[],
+): Promise<readonly string[]> {
+  const at = argv.findIndex((arg) => !arg.startsWith('-'));
+  const word = argv[at];
+  if (word === undefined || command.commands.length === 0) return argv;
+  if (!command.commands.some((sub) => sub.name() === word)) {
+    return await refuseSubcommand(command, word);
+  }
+  return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];
 }
 
 async function refuseSubcommand(command: Command, word: string): Promise<never> {

@@ -23,16 +23,25 @@ export interface CommonOptions {
 
 /** A command with the options every command has; its own come after. */
 export function createCommand(name: string, summary: string): Command {
-  return new Command(name)
-    .description(summary)
+  return quietCommand(name, summary)
     .option('--json', 'print one JSON object with a schema version')
     .option('--quiet', 'print the answer only')
-    .option('--verbose', 'say on stderr what is done and why')
+    .option('--verbose', 'say on stderr what is done and why');
+}
+
+function quietCommand(name: string, summary: string): Command {
+  return new Command(name)
+    .description(summary)
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
     .showSuggestionAfterError(true)
     .configureOutput({ writeErr: () => undefined })
     .exitOverride();
+}
+
+/** A command of subcommands. The common options are theirs: here they would be taken from them. */
+export function createGroup(name: string, summary: string): Command {
+  return quietCommand(name, summary);
 }
 
 /** The command under the program's name, so that its help shows the line a person would type. */

@@ -17,8 +17,8 @@ export interface ConfigKeys {
 const NESTED = ['text_config', 'llm_config', 'language_config'];
 
 /**
- * Values that transformers fills in when a published config leaves them out
- * (`configuration_*.py` of release 4.57, 2025); gemma-3-4b names five keys only.
+ * Values that transformers' `Gemma3TextConfig` and `Gemma2Config` fill in when a published config
+ * leaves them out; gemma-3-4b names five keys only.
  */
 const DEFAULTS: Readonly<Record<string, JsonObject>> = {
   gemma3_text: {

@@ -1,6 +1,6 @@
 /**
  * Answers: what each layer of a model keeps in the KV cache, from its config.json. Rules are those
- * of transformers' model code (4.57, 2025) and of the models' own published code.
+ * of transformers' model code and of the models' own published code.
  */
 import type { ConfigKeys } from './config-keys.ts';
 import { stateElements } from './config-state.ts';

@@ -1,6 +1,6 @@
 /**
  * Answers: how many bytes a GGUF tensor type takes, and which name a file's type has. Numbers from
- * ggml's `ggml_type`, its block structures and `llama_ftype` (llama.cpp b10451, September 2026).
+ * ggml's `ggml_type`, its block structures and `llama_ftype` (llama.cpp b10451, 2026).
  */
 
 export interface GgmlType {

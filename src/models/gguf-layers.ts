@@ -1,7 +1,6 @@
 /**
  * Answers: what each layer of a GGUF model keeps in the KV cache, from its metadata keys. Names of
- * keys and the default window patterns are llama.cpp's (`llama-arch.cpp`, `llama-model.cpp`,
- * read September 2026).
+ * keys and default window patterns are llama.cpp's (`llama-arch.cpp`, `llama-model.cpp`).
  */
 import type { GgufValue } from './gguf-values.ts';
 import { groupLayers, LAYERS_MAX, type Layer } from './layers.ts';

@@ -32,7 +32,7 @@ const DEPTH_MAX = 3;
 const TENSORS_MAX = 1_000_000;
 const RANK_MAX = 16;
 
-/** Bits of one element, from the format's list of types (safetensors 0.7, 2025). */
+/** Bits of one element, from the format's own list of types. */
 export const DTYPE_BITS: Readonly<Record<string, number>> = {
   BOOL: 8,
   F4: 4,

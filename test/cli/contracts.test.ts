@@ -14,7 +14,7 @@ const text = z.string().min(1);
 const bytes = z.number().int().nonnegative();
 const ms = z.number().nonnegative();
 const reason = z.object({
-  code: z.string().regex(/^[a-z0-9-]+$/),
+  code: z.string().regex(/^[a-zA-Z0-9-]+$/),
   because: text,
   hint: text.nullable(),
 });
@@ -271,10 +271,9 @@ describe('--json of', () => {
   });
 
   it('generate --dry-run is that of plan', async () => {
-    read(
-      plan,
-      await runFake('generate', home.model, 'hi', '--engine', 'fake', '--dry-run', '--json'),
-    );
+    const asked = ['hi', '--engine', 'fake', '--dry-run', '--json'];
+    const dry = read(plan, await runFake('generate', home.model, ...asked));
+    expect(dry.decision.engine).toBe('fake');
   });
 
   it('engines keeps its contract: an unusable one always has a reason', async () => {
@@ -291,7 +290,7 @@ describe('--json of', () => {
   });
 
   it('list keeps its contract', async () => {
-    read(list, await run('list', '--json'));
+    expect(read(list, await run('list', '--json')).models).toEqual([]);
   });
 
   it('ps keeps its contract while something runs', async () => {
@@ -330,6 +329,7 @@ describe('--json of', () => {
     ['status', []],
     ['show', ['smollm2:135m']],
     ['config', []],
+    ['engines', ['--json', 'list']],
     ['stop', ['--all']],
   ] as const)('%s names its schema', async (name, args) => {
     const words = name === 'status' ? [] : [name, ...args];

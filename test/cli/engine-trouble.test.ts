@@ -46,7 +46,6 @@ describe('an engine that does not start', () => {
     expect(text.replace(/( {2}\| I .*\n)+/, '  | the log\n')).toMatchInlineSnapshot(`
       "exit 6
       --- stderr
-       load load
       error: Fake gave up in phase \`load\` after TIME: longer than the TIME allowed
         | the log
 
@@ -58,7 +57,6 @@ describe('an engine that does not start', () => {
     expect(await asked(['lying-health'], '--timeout', '3s')).toMatchInlineSnapshot(`
       "exit 6
       --- stderr
-       warm-up Fake
       error: Fake gave up in phase \`warm-up\` after TIME: longer than the TIME allowed
         | I listening on ~/run/KEY/e.sock
         | I model loaded
@@ -89,9 +87,8 @@ describe('an engine that does not start', () => {
     expect(transcript(result, home.path)).toMatchInlineSnapshot(`
       "exit 6
       --- stderr
-       start Fake
       error: Fake gave up in phase \`start\` after TIME: longer than the TIME allowed
-        | I listening on ('127.0.0.1', 42398)
+        | I listening on ('127.0.0.1', 33490)
         | I model loaded
 
       hint: look at the log lines above; \`--timeout\` allows a longer start"

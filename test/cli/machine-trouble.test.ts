@@ -176,7 +176,7 @@ describe.runIf(runsHere('a full or read-only disk', mountProblem))('with a disk 
       --- stderr
        install llama.cpp 2026.10.11549 (cpu): 32 MiB to download, 97 MiB on disk, into \`~/data\`
        download SmolLM2-135M-Instruct: 89 MiB, a small model for trying things out
-      error: \`~\` cannot be written: the file system is read-only
+      error: \`~/data\` cannot be written: the file system is read-only
 
       hint: make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`"
     `);
@@ -195,7 +195,7 @@ describe.runIf(runsHere('a full or read-only disk', mountProblem))('with a disk 
       --- stdout
       ok  node       Node VERSION
       ok  python     Python VERSION at \`PYTHON\`
-      bad folders    \`~\` cannot be written: the file system is read-only
+      bad folders    \`~/data\` cannot be written: the file system is read-only
                      → make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`
       ok  disk       SIZE free at \`~/data\`
       ok  llama-cpp  llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`

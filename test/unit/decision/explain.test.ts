@@ -26,7 +26,7 @@ describe('explainDecision', () => {
        workload  one user, 512 prompt and 256 answer tokens, shared prefix 0.1, decode-bound (35 % prefill) → CPU only, GGUF, one user
        memory    621 MiB = weights 93 MiB + KV cache 180 MiB (1 × 8,192 tokens) + its own 348 MiB, by formula
        evidence  nothing measured here yet → decided by the tree, row 4a
-       command   llama-server --model /models/demo-135m-both-Q4_1.gguf --alias {served-name} --host {socket} --ctx-size 8192 --parallel 1 --threads 2 --threads-batch 2 --load-mode none --fit off --cache-ram 3013 --metrics --no-ui --offline
+       command   llama-server --model /models/demo-135m-both-Q4_1.gguf --alias {served-name} --host {socket} --ctx-size 8192 --parallel 1 --threads 2 --threads-batch 2 --fit off --cache-ram 3013 --metrics --no-ui --offline
                  --model /models/demo-135m-both-Q4_1.gguf  the file
                  --alias {served-name}              the name in requests and replies
                  --host {socket}                    a unix socket that only this user can reach
@@ -34,7 +34,6 @@ describe('explainDecision', () => {
                  --parallel 1                       1 request at once
                  --threads 2                        physical cores this process may use (2 here, 2 allowed); a second thread a core slows decoding down
                  --threads-batch 2                  the same for prompts
-                 --load-mode none                   weights in plain memory decode faster than a mapped file, and there is room
                  --fit off                          nothing left to find out by loading the model twice
                  --cache-ram 3013                   main memory for prompts seen before, an eighth of it at most
                  --metrics                          counters for \`ps\` and measurements

@@ -5,7 +5,7 @@ import { EMPTY_REQUEST } from '../../../src/engines/request.ts';
 import { makeWorkload } from '../../../src/workloads/presets.ts';
 import { testModel } from '../../fixtures/engines/models.ts';
 import { testMachine } from '../../fixtures/machines/load.ts';
-import { inputOf, machineWith } from './shared/support.ts';
+import { inputOf } from './shared/support.ts';
 
 const engine = ENGINES.find(({ id }) => id === 'llama-cpp') as Engine; // The list is tested.
 
@@ -44,7 +44,6 @@ describe('the plan on a CPU', () => {
         "--parallel 1",
         "--threads 2",
         "--threads-batch 2",
-        "--load-mode none",
         "--fit off",
         "--cache-ram 3013",
         "--metrics",
@@ -78,12 +77,9 @@ describe('the plan on a CPU', () => {
     expect(valueOf(plan, '--threads')).toBeUndefined();
   });
 
-  it('maps a model that fills most of the memory instead of copying it', () => {
-    const GIB = 1024 ** 3;
-    const tight = planOf(inputOf(machineWith(8 * GIB), 'dense-8b-gguf'));
-    expect(valueOf(tight, '--load-mode')).toBeUndefined();
-    const roomy = planOf(inputOf(machineWith(32 * GIB), 'dense-8b-gguf'));
-    expect(valueOf(roomy, '--load-mode')).toBe('none');
+  it('leaves the loading of weights to the engine, and spares it the search for a fit', () => {
+    const plan = planOf(inputOf(RECORDED, 'demo-135m'));
+    expect([valueOf(plan, '--load-mode'), valueOf(plan, '--fit')]).toEqual([undefined, 'off']);
   });
 
   it('does not change with what happens to be free', () => {

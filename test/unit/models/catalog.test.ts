@@ -96,15 +96,38 @@ describe('families', () => {
   });
 
   it.each([
-    ['qwen3:30b-a3b', 48 * 128 * 3 * 2048 * 768, 3.3],
+    ['qwen3:30b-a3b', 48 * 128 * 3 * 2048 * 768, 3.4],
     ['gpt-oss:20b', 24 * 32 * (3 * 2880 ** 2 + 3 * 2880), 4.2],
     ['gpt-oss:120b', 36 * 128 * (3 * 2880 ** 2 + 3 * 2880), 5.7],
-    ['deepseek-v3', 58 * 256 * 3 * 7168 * 2048, 37.5],
+    ['deepseek-v3', 58 * 256 * 3 * 7168 * 2048, 37.6],
   ])('%s has its experts counted by their shape, and the active rest', (ref, experts, active) => {
     const family = FAMILIES.find((candidate) => candidate.ref === ref);
     if (family === undefined) throw new Error(ref);
     expect(family.parametersExperts).toBe(experts);
-    expect((familyModel(family).parametersActive ?? 0) / 1e9).toBeCloseTo(active, 0);
+    expect((familyModel(family).parametersActive ?? 0) / 1e9).toBeCloseTo(active, 1);
+  });
+
+  /** All that is not a routed expert, layer by layer: the remaining numbers of each config. */
+  it.each([
+    ['qwen3:30b-a3b', qwen3MixtureRest()],
+    ['gpt-oss:20b', gptOssRest(24, 32)],
+    ['gpt-oss:120b', gptOssRest(36, 128)],
+    ['deepseek-v3', deepSeekRest()],
+    ['gemma3:27b', gemma3Parameters()],
+    [
+      'bge-small-en-v1.5',
+      bertParameters({ words: 30_522, hidden: 384, layers: 12, positions: 512, kinds: 2 }) +
+        385 * 384,
+    ],
+    [
+      'bge-reranker-v2-m3',
+      bertParameters({ words: 250_002, hidden: 1024, layers: 24, positions: 8194, kinds: 1 }) +
+        1025 * 1024 +
+        1025,
+    ],
+  ])('%s has as many other parameters as its shape makes', (ref, rest) => {
+    const family = FAMILIES.find((candidate) => candidate.ref === ref);
+    expect((family?.parameters ?? 0) - (family?.parametersExperts ?? 0)).toBe(rest);
   });
 
   /** Sizes of published files as their pages give them, within 2 %: the bits per weight are right. */
@@ -170,3 +193,56 @@ describe('catalogEntries', () => {
     expect(catalogEntries().map((entry) => entry.ref)).not.toContain(REFERENCE_MODEL.ref);
   });
 });
+
+function qwen3MixtureRest(): number {
+  const hidden = 2048;
+  const attention = 2 * hidden * 32 * 128 + 2 * hidden * 4 * 128 + 2 * 128;
+  const router = hidden * 128;
+  return 48 * (attention + router + 2 * hidden) + hidden + 2 * 151_936 * hidden;
+}
+
+/** Attention with biases and one sink a head; a router with biases. */
+function gptOssRest(layers: number, experts: number): number {
+  const hidden = 2880;
+  const [queries, keys] = [64 * 64, 8 * 64];
+  const attention = (hidden + 1) * (queries + 2 * keys) + (queries + 1) * hidden + 64;
+  const router = (hidden + 1) * experts;
+  return layers * (attention + router + 2 * hidden) + hidden + 2 * 201_088 * hidden;
+}
+
+/** Compressed queries and keys; three dense layers, one shared expert in the others. */
+function deepSeekRest(): number {
+  const [hidden, heads] = [7168, 128];
+  const queries = hidden * 1536 + 1536 + 1536 * heads * (128 + 64);
+  const keys = hidden * (512 + 64) + 512 + 512 * heads * (128 + 128);
+  const attention = queries + keys + heads * 128 * hidden;
+  const dense = 3 * 3 * hidden * 18_432;
+  const shared = 58 * (3 * hidden * 2048 + (hidden + 1) * 256);
+  return 61 * (attention + 2 * hidden) + dense + shared + hidden + 2 * 129_280 * hidden;
+}
+
+/** The language model, the vision tower (27 layers of 1152) and the projection between them. */
+function gemma3Parameters(): number {
+  const [hidden, vision] = [5376, 1152];
+  const layer = 2 * hidden * 32 * 128 + 2 * hidden * 16 * 128 + 3 * hidden * 21_504;
+  const text = 62 * (layer + 4 * hidden + 2 * 128) + hidden + 262_208 * hidden;
+  const attention = 4 * (vision + 1) * vision + 4 * vision;
+  const tower = 27 * (attention + 2 * vision * 4304 + 4304 + vision);
+  const patches = 4096 * vision + 3 * 14 * 14 * vision + vision + 2 * vision;
+  return text + tower + patches + vision * hidden + vision;
+}
+
+interface BertShape {
+  readonly words: number;
+  readonly hidden: number;
+  readonly layers: number;
+  readonly positions: number;
+  readonly kinds: number;
+}
+
+/** Without pooler or head; the feed-forward part is four times as wide. */
+function bertParameters({ words, hidden, layers, positions, kinds }: BertShape): number {
+  const attention = 4 * (hidden + 1) * hidden;
+  const feedForward = (hidden + 1) * 4 * hidden + (4 * hidden + 1) * hidden;
+  return (words + positions + kinds + 2) * hidden + layers * (attention + feedForward + 4 * hidden);
+}

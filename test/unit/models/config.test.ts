@@ -42,7 +42,7 @@ const shape = (layers: number, hidden: number, heads: number, kvHeads: number): 
 const alternating = (count: number): readonly string[] =>
   Array.from({ length: count }, (_, i) => (i % 2 === 0 ? 'sliding_attention' : 'full_attention'));
 
-/** Values of the published config.json of the model in the first column. */
+/** Values as in the config.json of the model that is named first. */
 const CONFIGS: readonly [string, JsonObject, readonly AttentionGroup[]][] = [
   [
     'Llama-3.1-8B: heads share keys, width from the hidden size',

@@ -1,0 +1,135 @@
+/** Where output goes and how it looks: colour, quiet, verbose, configuration and schema mistakes. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { preparedHome, type PreparedHome } from '../support/prepared-home.ts';
+import { ask } from './asking.ts';
+import { cli, transcript } from './transcript.ts';
+
+let prepared: PreparedHome;
+beforeAll(async () => {
+  prepared = await preparedHome();
+});
+afterAll(() => prepared[Symbol.dispose]());
+
+const JAPAN = 'What is the capital of Japan?';
+const ESCAPE = '\u001B[';
+
+describe('an answer', () => {
+  it('is alone on stdout; everything else is on stderr', async () => {
+    using home = prepared.trial();
+    expect(transcript(await ask(home, { words: [JAPAN] }), home.path)).toMatchInlineSnapshot();
+  });
+
+  it('is alone altogether with --quiet', async () => {
+    using home = prepared.trial();
+    const result = await ask(home, { words: [JAPAN, '--quiet'] });
+    expect(transcript(result, home.path)).toBe(
+      'exit 0\n--- stdout\nThe capital of Japan is Tokyo.',
+    );
+  });
+
+  it('ends before a stop text, and says when the token limit cut it', async () => {
+    using home = prepared.trial();
+    const stopped = await ask(home, { words: ['count', '--stop', 'four', '--quiet'] });
+    expect(stopped.stdout).toBe('one two three \n');
+    const cut = await ask(home, { words: ['count', '--max-tokens', '2'] });
+    expect(cut.stdout).toBe('one two\n');
+    expect(cut.stderr).toContain('cut at the token limit');
+  });
+
+  it('says what the engine could not honour', async () => {
+    using home = prepared.trial();
+    const result = await ask(home, { words: [JAPAN, '--schema', '{"type":"object"}'] });
+    expect(result.stderr).toContain('warning: the fake engine knows no schemas');
+    expect(result.code).toBe(0);
+  });
+
+  it('holds no prompt and no answer in the log of --verbose', async () => {
+    using home = prepared.trial();
+    const { stderr } = await ask(home, { words: ['CANARY count', '--verbose'] });
+    expect(stderr).not.toMatch(/CANARY|one two/);
+  });
+});
+
+describe('colour', () => {
+  const error = ['nonsense'];
+
+  it.each([
+    [{ NO_COLOR: '1' }, false],
+    [{ NO_COLOR: '' }, false],
+    [{ NO_COLOR: '', FORCE_COLOR: '1' }, true],
+    [{ NO_COLOR: '1', FORCE_COLOR: '1' }, true],
+    [{ NO_COLOR: '', FORCE_COLOR: '0' }, false],
+    [{ NO_COLOR: '', TERM: 'dumb' }, false],
+  ])('without a terminal and with %j: %s', async (env, isColored) => {
+    using home = prepared.trial();
+    const result = await cli(error, { home: home.path, env });
+    expect(result.stderr.includes(ESCAPE)).toBe(isColored);
+    const table = await cli(['config'], { home: home.path, env });
+    expect(table.stdout.includes(ESCAPE)).toBe(isColored);
+  });
+
+  it('is never in JSON', async () => {
+    using home = prepared.trial();
+    const result = await cli(['list', '--json'], { home: home.path, env: { FORCE_COLOR: '1' } });
+    expect(result.stdout).not.toContain(ESCAPE);
+  });
+});
+
+describe('progress', () => {
+  /** Runs the command on a terminal of its own, whose output is then our stdout. */
+  const PTY = [
+    'import os, pty, sys',
+    'sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))',
+  ].join('\n');
+
+  it('without a terminal is a line for each phase that lasts, and moves nothing', async () => {
+    using home = prepared.trial();
+    const result = await ask(home, { words: [JAPAN], faults: ['slow-load=1'] });
+    expect(result.stderr).toMatch(/^ load load$/m);
+    expect(result.stderr).not.toMatch(/\r|\u001B/);
+  });
+
+  it('on a terminal is one line that is taken back, in colour', async () => {
+    using home = prepared.trial();
+    const prefix = ['python3', '-c', PTY];
+    const env = { NO_COLOR: '', TERM: 'xterm' };
+    const result = await ask(home, {
+      words: [JAPAN],
+      faults: ['slow-load=1'],
+      more: { prefix, env, input: '' },
+    });
+    expect(result.stdout).toContain(`${ESCAPE}2m`);
+    expect(result.stdout).toContain('The capital of Japan is Tokyo.');
+    expect(result.stdout).toMatch(/load \[[█░]{20}\] \d+ %/);
+  });
+});
+
+describe('a mistake', () => {
+  it('in the configuration file stops every command, naming file and key', async () => {
+    using home = prepared.trial();
+    mkdirSync(join(home.path, 'config'));
+    writeFileSync(join(home.path, 'config', 'config.yaml'), 'devise: cpu\n');
+    const result = await cli(['list'], { home: home.path });
+    expect(transcript(result, home.path)).toMatchInlineSnapshot();
+  });
+
+  it('in a variable names the variable', async () => {
+    using home = prepared.trial();
+    const result = await cli(['list'], { home: home.path, env: { HYPERLLAMA_DEVICE: 'tpu' } });
+    expect(transcript(result, home.path)).toMatchInlineSnapshot();
+  });
+
+  it.each(['{"type":', '[1]', 'no-such-file.json', '"text"'])(
+    'in a schema is found before anything is installed or started: %s',
+    async (schema) => {
+      using home = prepared.trial();
+      const words = ['generate', 'smollm2:135m', 'hi', '--schema', schema];
+      const result = await cli(words, { home: home.path });
+      expect(transcript(result, home.path)).toContain(
+        `exit 2\n--- stderr\nerror: \`--schema\` got \`${schema}\`, expected a JSON schema`,
+      );
+    },
+  );
+});
