@@ -53,10 +53,11 @@ const HEARTBEAT_MS = 10_000;
 
 export function createOutput(options: OutputOptions, env: NodeJS.ProcessEnv): Output {
   const isDumb = env['TERM'] === 'dumb' || isSet(env['CI']);
-  const isTerminal = process.stderr.isTTY && !isDumb;
+  // A terminal that does not know its width (0 columns) cannot take a line back: ora never returns.
+  const isTerminal = process.stderr.isTTY && !isDumb && process.stderr.columns > 0;
   const style = createStyle(usesColor(env, process.stdout));
   const isNoteColored = usesColor(env, process.stderr);
-  const width = Math.max(WIDTH_MIN, process.stdout.columns ?? WIDTH_DEFAULT);
+  const width = Math.max(WIDTH_MIN, process.stdout.columns || WIDTH_DEFAULT);
   return {
     ...options,
     isTerminal,

@@ -10,7 +10,11 @@ export default function command(): Command {
     .alias('ls')
     .action(async (options: CommonOptions) => {
       const { paths, env, output, config } = await createContext(options);
-      const models = await listLocalModels({ dataFolder: paths.data, env });
+      const models = await listLocalModels({
+        dataFolder: paths.data,
+        cacheFolder: paths.cache,
+        env,
+      });
       const local = new Set(models.map(({ ref }) => ref));
       const fetchable = catalogEntries().filter(
         ({ ref, isFetchable }) => isFetchable && !local.has(ref),

@@ -9,8 +9,9 @@ import { formatBytesOf } from '../base/output.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Engine, EnvironmentRecipe, Installation, LaunchPlan } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
-import { fetchableArtifact } from '../models/catalog.ts';
+import { fetchableArtifact, hubDownloadCommand } from '../models/catalog.ts';
 import { pullModel } from '../models/pull.ts';
+import { hubFolder } from '../models/store-hub.ts';
 import { chooseRecipe, installEnvironment } from './environment.ts';
 
 export interface Lacking {
@@ -41,6 +42,7 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
   const signal = AbortSignal.any([context.signal, both.signal]);
   // Before any word of a download: without a Python there is none.
   const python = await context.python();
+  if (needsModel) refuseUnfetchable(lacking.plan, context);
   announce(lacking, recipe, context);
   const progress = new Progresses(context);
   const jobs = [
@@ -111,8 +113,19 @@ async function fetchModel({ plan }: Lacking, job: Job): Promise<number> {
     signal,
     onEvent,
   });
-  if (pulled !== null) return pulled.durationMs;
-  return fail('HL_MODEL_NOT_LOCAL', { ref: plan.model.ref, looked: 'the model folders' });
+  return pulled?.durationMs ?? 0;
+}
+
+/** Said before an engine is installed for nothing. @throws HL_MODEL_NOT_LOCAL */
+function refuseUnfetchable({ model }: LaunchPlan, { paths, env }: Context): void {
+  const { ref, artifact } = model;
+  if (fetchableArtifact(ref) !== null) return;
+  const command = hubDownloadCommand(ref, artifact);
+  fail('HL_MODEL_NOT_LOCAL', {
+    ref,
+    looked: `${hubFolder(env)}\` and \`${paths.data}/models`,
+    ...(command === null ? {} : { hint: `fetch it with \`${command}\` and run the command again` }),
+  });
 }
 
 /** The recipe to install: the plan wants an environment and there is none of that kind. */

@@ -24,23 +24,33 @@ export interface ReadinessOptions {
   /** Aborted when the engine ended or the start was given up: its reason is the error. */
   readonly signal: AbortSignal;
   readonly onPhase: (phase: 'load' | 'warm-up') => void;
+  /** Resolves when the engine's log says that it is ready: then the next look is at once. */
+  readonly saidReady: Promise<void>;
 }
 
 /** Resolves after the first token. @throws the signal's reason, or HL_ENGINE_PROTOCOL */
 export async function waitReady(options: ReadinessOptions): Promise<void> {
-  const { plan, address, signal } = options;
   options.onPhase('load');
-  for (let waitMs = POLL_FIRST_MS; ; waitMs = Math.min(waitMs * 1.5, POLL_LAST_MS)) {
-    signal.throwIfAborted();
-    const page = await getText(address, plan.readiness.path, {
-      deadlineMs: HEALTH_DEADLINE_MS,
-      signal,
-    });
-    if (page?.status === 200) break;
-    await sleep(waitMs, signal);
+  const said = { isReady: false };
+  const saidReady = options.saidReady.then(() => {
+    said.isReady = true;
+  });
+  let waitMs = POLL_FIRST_MS;
+  while (!(await isHealthy(options))) {
+    // The log's word ends a long wait; from then on it cannot be far.
+    const wait = sleep(waitMs, options.signal);
+    await (said.isReady ? wait : Promise.race([wait, saidReady]));
+    waitMs = said.isReady ? POLL_FIRST_MS : Math.min(waitMs * 1.5, POLL_LAST_MS);
   }
   options.onPhase('warm-up');
   await generateOneToken(options);
+}
+
+async function isHealthy({ plan, address, signal }: ReadinessOptions): Promise<boolean> {
+  signal.throwIfAborted();
+  const limits = { deadlineMs: HEALTH_DEADLINE_MS, signal };
+  const page = await getText(address, plan.readiness.path, limits);
+  return page?.status === 200;
 }
 
 async function generateOneToken({

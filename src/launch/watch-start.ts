@@ -52,6 +52,7 @@ class StartWatch {
   #listeningAt: number | null = null;
   #label = '';
   #fraction: number | null = null;
+  readonly #saidReady = Promise.withResolvers<void>();
   #dispose: () => void = () => undefined;
 
   constructor(link: GuardLink, { plan, first, options }: StartContext) {
@@ -131,6 +132,7 @@ class StartWatch {
       address: this.#address,
       signal: this.#given.signal,
       onPhase: (phase) => this.#enter(phase),
+      saidReady: this.#saidReady.promise,
     }).then(
       () => this.#link.send({ command: 'ready' }),
       (error: unknown) => {
@@ -161,6 +163,7 @@ class StartWatch {
   }
 
   #onLog(reading: LogReading | null): void {
+    if (reading?.kind === 'ready') this.#saidReady.resolve();
     if (reading?.kind !== 'progress') return;
     [this.#label, this.#fraction] = [reading.label, reading.fraction];
     this.#options.onPhase(this.#phase, this.#label, this.#fraction);

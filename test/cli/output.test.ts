@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { preparedHome, type PreparedHome } from '../support/prepared-home.ts';
+import { preparedHome, type PreparedHome, type TrialHome } from '../support/prepared-home.ts';
 import { ask } from './asking.ts';
 import { cli, transcript } from './transcript.ts';
 
@@ -18,7 +18,15 @@ const ESCAPE = '\u001B[';
 describe('an answer', () => {
   it('is alone on stdout; everything else is on stderr', async () => {
     using home = prepared.trial();
-    expect(transcript(await ask(home, { words: [JAPAN] }), home.path)).toMatchInlineSnapshot();
+    expect(transcript(await ask(home, { words: [JAPAN] }), home.path)).toMatchInlineSnapshot(`
+      "exit 0
+      --- stdout
+      The capital of Japan is Tokyo.
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+       7 tok · SPEED · TTFT TIME · prompt 14 tok · start TIME · ctx 21/4096"
+    `);
   });
 
   it('is alone altogether with --quiet', async () => {
@@ -88,21 +96,36 @@ describe('progress', () => {
     using home = prepared.trial();
     const result = await ask(home, { words: [JAPAN], faults: ['slow-load=1'] });
     expect(result.stderr).toMatch(/^ load load$/m);
-    expect(result.stderr).not.toMatch(/\r|\u001B/);
+    expect(result.stderr).not.toContain('\r');
+    expect(result.stderr).not.toContain(ESCAPE);
   });
+
+  const onTerminal = async (columns: number, home: TrialHome): Promise<string> => {
+    const stty = ['/bin/sh', '-c', `stty cols ${columns} rows 24; exec "$@"`, 'sh'];
+    const { stdout, code } = await ask(home, {
+      words: [JAPAN],
+      faults: ['slow-load=1'],
+      more: {
+        prefix: ['python3', '-c', PTY, ...stty],
+        env: { NO_COLOR: '', TERM: 'xterm' },
+        input: '',
+      },
+    });
+    expect(code).toBe(0);
+    expect(stdout).toContain('The capital of Japan is Tokyo.');
+    return stdout;
+  };
 
   it('on a terminal is one line that is taken back, in colour', async () => {
     using home = prepared.trial();
-    const prefix = ['python3', '-c', PTY];
-    const env = { NO_COLOR: '', TERM: 'xterm' };
-    const result = await ask(home, {
-      words: [JAPAN],
-      faults: ['slow-load=1'],
-      more: { prefix, env, input: '' },
-    });
-    expect(result.stdout).toContain(`${ESCAPE}2m`);
-    expect(result.stdout).toContain('The capital of Japan is Tokyo.');
-    expect(result.stdout).toMatch(/load \[[█░]{20}\] \d+ %/);
+    const text = await onTerminal(100, home);
+    expect(text).toContain(`${ESCAPE}2m`);
+    expect(text).toMatch(/load \[[█░]{20}\] \d+ %/);
+  });
+
+  it('on a terminal that does not know its width is as without one', async () => {
+    using home = prepared.trial();
+    expect(await onTerminal(0, home)).toMatch(/^ load load\r$/m);
   });
 });
 
@@ -112,13 +135,25 @@ describe('a mistake', () => {
     mkdirSync(join(home.path, 'config'));
     writeFileSync(join(home.path, 'config', 'config.yaml'), 'devise: cpu\n');
     const result = await cli(['list'], { home: home.path });
-    expect(transcript(result, home.path)).toMatchInlineSnapshot();
+    expect(transcript(result, home.path)).toMatchInlineSnapshot(`
+      "exit 2
+      --- stderr
+      error: configuration \`~/config/config.yaml\`: there is no setting \`devise\`; did you mean \`device\`?
+
+      hint: correct it there, or remove it to get the default"
+    `);
   });
 
   it('in a variable names the variable', async () => {
     using home = prepared.trial();
     const result = await cli(['list'], { home: home.path, env: { HYPERLLAMA_DEVICE: 'tpu' } });
-    expect(transcript(result, home.path)).toMatchInlineSnapshot();
+    expect(transcript(result, home.path)).toMatchInlineSnapshot(`
+      "exit 2
+      --- stderr
+      error: configuration \`HYPERLLAMA_DEVICE\`: \`device\`: got \`tpu\`, expected one of \`auto\`, \`cpu\`, \`gpu\`
+
+      hint: correct it there, or remove it to get the default"
+    `);
   });
 
   it.each(['{"type":', '[1]', 'no-such-file.json', '"text"'])(
