@@ -161,7 +161,8 @@ function startGuard(
   options: LaunchOptions,
   place: { key: string; runFolder: string; attempt: number; address: Address },
 ): GuardLink {
-  const child = spawn(options.python, [options.service, 'serve'], {
+  // The guard needs the standard library only: without `site` it starts a quarter sooner.
+  const child = spawn(options.python, ['-I', '-S', options.service, 'serve'], {
     stdio: ['pipe', 'pipe', 'ignore'],
     // Its own process group from the first instant: Ctrl-C in the terminal is for us alone.
     detached: true,

@@ -92,7 +92,8 @@ function idleNote(rules: CheckRules, machine: Machine, target: Target): Reason {
   return {
     code: 'gpu-idle',
     because: `computes on the CPU and leaves ${describeTarget(target)} idle: ${why}`,
-    hint: reasons.find(({ hint }) => hint !== null)?.hint ?? null,
+    // A newer driver is no help to a card that is too old.
+    hint: reasons.every(({ hint }) => hint !== null) ? (reasons[0]?.hint ?? null) : null,
   };
 }
 

@@ -112,6 +112,14 @@ describe('checkEngine', () => {
     });
   });
 
+  it('suggests no driver for a card that is too old for any', () => {
+    const machine = testMachine('synthetic-kepler-gt-710');
+    const rules = { ...RULES, requirements: { ...REQUIREMENTS, glibcMin: '2.17', isaX64: [] } };
+    expect(checkEngine(rules, inputOf(machine, 'dense-8b-gguf'))).toMatchObject({
+      notes: [{ code: 'gpu-idle', hint: null }],
+    });
+  });
+
   it('does not fall to the CPU in silence when the model is too large for the card', () => {
     const machine = machineWith(64 * GIB, { accelerators: [card()] });
     expect(only(checkEngine(EASY, inputOf(machine, 'dense-70b-gguf'))).code).toBe(
