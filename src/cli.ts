@@ -4,12 +4,14 @@
  * Help and version are text made at build time, so that they load nothing.
  */
 import * as module from 'node:module';
+import { writeStdout } from './base/stdout.ts';
 import { COMMANDS, EXIT_CODES, HELP, VERSION } from './commands/help.gen.ts';
 
 /** Below, undici and the `using` statement are missing. */
 const NODE_MIN = [22, 19] as const;
 
-await main(process.argv.slice(2));
+// Not awaited: the files it imports import from this one, and would wait for it for ever.
+void main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<void> {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -21,14 +23,10 @@ async function main(argv: readonly string[]): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  // A closed pipe (`| head`) is the reader's wish to stop, not an error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1);
-  });
   const words = argv.filter((word) => !word.startsWith('-'));
   const first = argv.find((word) => !isCommonFlag(word));
-  if (first === '--version' || first === '-V') return void process.stdout.write(`${VERSION}\n`);
-  if (first === '--help' || first === '-h') return void process.stdout.write(HELP);
+  if (first === '--version' || first === '-V') return writeStdout(`${VERSION}\n`);
+  if (first === '--help' || first === '-h') return writeStdout(HELP);
   if (first === 'help') return await help(words.slice(1));
   module.enableCompileCache?.();
   if (first === undefined) return await run('status', argv);
@@ -56,7 +54,7 @@ async function report(thrown: unknown, isJson: boolean): Promise<void> {
   const { createStyle, errorJson, formatError, usesColor } = await import('./base/output.ts');
   const error = toHyperLlamaError(thrown);
   process.exitCode = error.exitCode;
-  if (isJson) process.stdout.write(`${JSON.stringify(errorJson(error), null, 2)}\n`);
+  if (isJson) writeStdout(`${JSON.stringify(errorJson(error), null, 2)}\n`);
   const style = createStyle(usesColor(process.env, process.stderr));
   if (!isJson) process.stderr.write(formatError(error, style));
   // The stack is for us: only a bug has use for it.
@@ -80,8 +78,8 @@ async function unknownCommand(name: string): Promise<never> {
 
 async function help(words: readonly string[]): Promise<void> {
   const [topic] = words;
-  if (topic === undefined) process.stdout.write(HELP);
-  else if (topic === 'exit-codes') process.stdout.write(EXIT_CODES);
+  if (topic === undefined) writeStdout(HELP);
+  else if (topic === 'exit-codes') writeStdout(EXIT_CODES);
   else await run(topic, ['--help']);
 }
 

@@ -2,6 +2,7 @@
  * Answers: how the program speaks. stdout is the answer (text, table or `--json`); stderr is
  * everything else. Nothing moves unless stderr is a terminal, and meaning is never by colour alone.
  */
+import { writeStdout, writeStdoutPart } from './stdout.ts';
 import { formatBytes, formatDuration } from './units.ts';
 import type { HyperLlamaError } from './errors.ts';
 
@@ -16,6 +17,8 @@ export interface Output extends OutputOptions {
   readonly width: number;
   /** The answer, as it is. */
   text(text: string): void;
+  /** The next part of an answer that is still being made. */
+  part(text: string): void;
   /** The answer as one JSON object. */
   json(value: unknown): void;
   /** A remark beside the answer, on stderr; `--quiet` drops it. */
@@ -23,7 +26,7 @@ export interface Output extends OutputOptions {
   /** A table that fits the width; columns beyond it are wrapped. */
   table(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string>;
   progress(): Progress;
-  style: Style;
+  readonly style: Style;
 }
 
 export interface Style {
@@ -53,28 +56,35 @@ const HEARTBEAT_MS = 10_000;
 
 export function createOutput(options: OutputOptions, env: NodeJS.ProcessEnv): Output {
   const isDumb = env['TERM'] === 'dumb' || isSet(env['CI']);
-  // A terminal that does not know its width (0 columns) cannot take a line back: ora never returns.
-  const isTerminal = process.stderr.isTTY && !isDumb && process.stderr.columns > 0;
-  const style = createStyle(usesColor(env, process.stdout));
-  const isNoteColored = usesColor(env, process.stderr);
-  const width = Math.max(WIDTH_MIN, process.stdout.columns || WIDTH_DEFAULT);
-  return {
+  let style: Style | null = null;
+  // A terminal is asked when its answer is needed: plain text needs none, and loading Node's streams
+  // for the question takes a tenth of a start.
+  const output: Output = {
     ...options,
-    isTerminal,
-    width,
-    style,
-    text: (text) => void process.stdout.write(text),
-    json: (value) => void process.stdout.write(`${JSON.stringify(value, null, 2)}\n`),
+    // One that does not know its width (0 columns) cannot take a line back: ora never returns.
+    get isTerminal() {
+      return process.stderr.isTTY && !isDumb && process.stderr.columns > 0;
+    },
+    get width() {
+      return Math.max(WIDTH_MIN, process.stdout.columns || WIDTH_DEFAULT);
+    },
+    get style() {
+      return (style ??= createStyle(usesColor(env, process.stdout)));
+    },
+    text: writeStdout,
+    part: writeStdoutPart,
+    json: (value) => writeStdout(`${JSON.stringify(value, null, 2)}\n`),
     note: (line) => {
       if (options.isQuiet) return;
-      process.stderr.write(`${isNoteColored ? line : withoutColor(line)}\n`);
+      process.stderr.write(`${usesColor(env, process.stderr) ? line : withoutColor(line)}\n`);
     },
-    table: (head, rows) => formatTable(head, rows, { width, style }),
+    table: (head, rows) => formatTable(head, rows, output),
     progress: () => {
       if (options.isQuiet || options.isJson) return silentProgress;
-      return isTerminal ? terminalProgress() : lineProgress();
+      return output.isTerminal ? terminalProgress() : lineProgress();
     },
   };
+  return output;
 }
 
 /** `error:`, causes, the engine's last lines, a blank line, `hint:`. */
@@ -132,7 +142,7 @@ export function createStyle(isColor: boolean): Style {
 async function formatTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],
-  { width, style }: { width: number; style: Style },
+  { width, style }: Pick<Output, 'width' | 'style'>,
 ): Promise<string> {
   const { default: Table } = await import('cli-table3');
   const table = new Table({

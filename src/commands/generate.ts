@@ -171,13 +171,13 @@ function createWriter({ output }: Context): {
         progress.stop();
         if (isReasoning && !output.isQuiet) process.stderr.write('\n');
         isReasoning = false;
-        output.text(part.text);
+        output.part(part.text);
         last = part.text.at(-1) ?? last;
       }
     },
     end: () => {
       progress.stop();
-      if (last !== '\n') output.text('\n');
+      if (last !== '\n') output.part('\n');
     },
   };
 }

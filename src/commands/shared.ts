@@ -10,6 +10,7 @@ import { createLog } from '../base/log.ts';
 import { createOutput } from '../base/output.ts';
 import { resolvePaths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
+import { writeStdout } from '../base/stdout.ts';
 import { WORKLOAD_NAMES, type Workload, type WorkloadName } from '../workloads/workload.ts';
 import { makeWorkload } from '../workloads/presets.ts';
 
@@ -35,7 +36,7 @@ function quietCommand(name: string, summary: string): Command {
     .helpOption('-h, --help', 'show this help')
     .helpCommand(false)
     .showSuggestionAfterError(true)
-    .configureOutput({ writeErr: () => undefined })
+    .configureOutput({ writeOut: writeStdout, writeErr: () => undefined })
     .exitOverride();
 }
 

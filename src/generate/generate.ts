@@ -15,7 +15,7 @@ import {
 } from '../engines/parts.ts';
 import type { GenerateRequest, RequestWarning } from '../engines/request.ts';
 import type { Session } from '../launch/session.ts';
-import { explainExit } from '../launch/watch-start.ts';
+import { explainExit, failureIn } from '../launch/watch-start.ts';
 
 export interface GenerateOptions {
   readonly signal: AbortSignal | null;
@@ -206,7 +206,7 @@ function exitError(exit: NonNullable<Session['exit']>, { session, text }: Broken
   const error = explainExit(exit, {
     engine: engine.name,
     phase: 'generate',
-    failed: null,
+    failed: failureIn(exit, engine),
     path: plan.model.artifact.path ?? plan.model.ref,
     contextTokens: plan.contextTokens,
   });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../base/http.ts';
 import { sessionRunFolder, type Paths } from '../base/paths.ts';
-import { fail, HyperLlamaError } from '../base/errors.ts';
+import { errnoOf, fail, HyperLlamaError } from '../base/errors.ts';
 import type { Engine, LaunchPlan } from '../engines/engine.ts';
 import type { LaunchOptions } from './launch-options.ts';
 import { connectGuard, guardFailure, GuardLink, type SessionEvent } from './guard-link.ts';
@@ -21,6 +21,10 @@ const ADDRESS_ATTEMPTS_MAX = 5;
 /** A guard that holds the lock but does not answer is starting or ending: both take seconds. */
 const CONTENTION_DEADLINE_MS = 60_000;
 const CONTENTION_POLL_MS = 25;
+/** A guard killed before its first word is tried again; one that cannot run never will. */
+const MUTE_GUARDS_MAX = 3;
+/** The end of a guard's output and its exit come together. */
+const EXIT_WORD_MS = 1_000;
 /** A Python that starts and reads one line: 30 ms when quiet. */
 const GUARD_DEADLINE_MS = 30_000;
 
@@ -30,9 +34,15 @@ const GUARD_DEADLINE_MS = 30_000;
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<Session> {
   const startedAt = performance.now();
+  let muteGuards = 0;
   for (let attempt = 1; ;) {
     const joined = await joinSession(plan, options, attempt);
-    if (joined !== null) {
+    if ('problem' in joined) {
+      if (joined.problem !== null) muteGuards += 1;
+      if (joined.problem !== null && muteGuards >= MUTE_GUARDS_MAX) {
+        return failToStart(joined.problem, plan, options);
+      }
+    } else {
       const session = await settle(joined, plan, options);
       if (session === 'address-busy') {
         if (attempt >= ADDRESS_ATTEMPTS_MAX) {
@@ -61,33 +71,47 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
   }
 }
 
+/** An interpreter that is gone or broken, as after an upgrade of the system's Python. */
+function failToStart(problem: string, plan: LaunchPlan, options: LaunchOptions): never {
+  const isOurs = options.python.startsWith(join(options.paths.data, 'engines'));
+  const remedy = `run \`hyperllama engines remove ${plan.engine.id}\`; the next start installs it anew`;
+  return fail('HL_ENGINE_EXITED', {
+    engine: options.engine.name,
+    how: `its guard, run by \`${options.python}\`, ${problem}`,
+    phase: 'start',
+    ...(isOurs ? { hint: remedy } : {}),
+  });
+}
+
 interface Joined {
   readonly link: GuardLink;
   readonly first: SessionEvent;
   readonly isStarter: boolean;
 }
 
-/** A lease on the session of this plan: the running one, or one we started. `null` = try again. */
+/** Why there is no session this time; `null` = for a reason that passes. */
+interface NotJoined {
+  readonly problem: string | null;
+}
+
+/** A lease on the session of this plan: the running one, or one we started. */
 async function joinSession(
   plan: LaunchPlan,
   options: LaunchOptions,
   attempt: number,
-): Promise<Joined | null> {
+): Promise<Joined | NotJoined> {
   const key = sessionKey(plan);
   const runFolder = sessionRunFolder(options.paths, key);
   const existing = await connectGuard(join(runFolder, 'c.sock'));
-  const link =
-    existing ??
-    startGuard(plan, options, {
-      key,
-      runFolder,
-      attempt,
-      address: await chooseAddress(plan, runFolder),
-    });
+  const address = existing === null ? await chooseAddress(plan, runFolder) : null;
+  const own =
+    address === null ? null : startGuard(plan, options, { key, runFolder, attempt, address });
+  const link = existing ?? own?.link;
+  if (link === undefined) return { problem: null };
   const first = await firstEvent(link, options);
-  if (first === null || first.state === 'stopping') {
+  if (first === null || first === 'busy' || first.state === 'stopping') {
     link.end();
-    return null;
+    return { problem: first === null && own !== null ? await own.problem() : null };
   }
   return { link, first, isStarter: existing === null };
 }
@@ -126,10 +150,13 @@ async function settle(
   }
 }
 
-/** The guard's first word: a session, or `null` when another guard holds it. */
-async function firstEvent(link: GuardLink, options: LaunchOptions): Promise<SessionEvent | null> {
+/** The guard's first word: a session, or that another guard holds it; `null` = not a word. */
+async function firstEvent(
+  link: GuardLink,
+  options: LaunchOptions,
+): Promise<SessionEvent | 'busy' | null> {
   return await new Promise((resolve, reject) => {
-    const finish = (result: SessionEvent | null | Error): void => {
+    const finish = (result: SessionEvent | 'busy' | null | Error): void => {
       clearTimeout(timer);
       options.signal.removeEventListener('abort', onAbort);
       stopListening();
@@ -145,7 +172,7 @@ async function firstEvent(link: GuardLink, options: LaunchOptions): Promise<Sess
     options.signal.addEventListener('abort', onAbort, { once: true });
     const stopListening = link.listen((event) => {
       if (event.event === 'session') finish(event);
-      else if (event.event === 'busy') finish(null);
+      else if (event.event === 'busy') finish('busy');
       else if (event.event === 'failed') {
         const context = { engine: options.engine.name, stateFolder: options.paths.state };
         finish(guardFailure(event, { ...context, phase: 'start' }));
@@ -156,11 +183,17 @@ async function firstEvent(link: GuardLink, options: LaunchOptions): Promise<Sess
   });
 }
 
+interface OwnGuard {
+  readonly link: GuardLink;
+  /** How it ended without a word; `null` when it was killed, or is still there. */
+  readonly problem: () => Promise<string | null>;
+}
+
 function startGuard(
   plan: LaunchPlan,
   options: LaunchOptions,
   place: { key: string; runFolder: string; attempt: number; address: Address },
-): GuardLink {
+): OwnGuard {
   // The guard needs the standard library only: without `site` it starts a quarter sooner.
   const child = spawn(options.python, ['-I', '-S', options.service, 'serve'], {
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -169,8 +202,16 @@ function startGuard(
     env: options.env,
   });
   child.unref();
-  // An interpreter that is gone shows as the end of the link.
-  child.on('error', () => child.stdout.destroy());
+  const ended = new Promise<string | null>((resolve) => {
+    child.once('error', (error) => {
+      resolve(`could not be started (${errnoOf(error) ?? error.message})`);
+      // An interpreter that is gone shows as the end of the link.
+      child.stdout.destroy();
+    });
+    child.once('exit', (code) => {
+      resolve(code === null || code === 0 ? null : `ended with exit code ${code}`);
+    });
+  });
   const link = new GuardLink(child.stdout, child.stdin);
   const order = {
     key: place.key,
@@ -187,7 +228,10 @@ function startGuard(
     about: aboutSession(plan, options.engine),
   };
   child.stdin.write(`${JSON.stringify(order)}\n`);
-  return link;
+  return {
+    link,
+    problem: async () => await Promise.race([ended, sleep(EXIT_WORD_MS, null, { ref: false })]),
+  };
 }
 
 function aboutSession(plan: LaunchPlan, engine: Engine): SessionAbout {

@@ -5,7 +5,7 @@
 import { HyperLlamaError } from '../base/errors.ts';
 import type { Address } from '../base/http.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
-import type { EngineFailureCode, LaunchPlan, LogReading } from '../engines/engine.ts';
+import type { Engine, EngineFailureCode, LaunchPlan, LogReading } from '../engines/engine.ts';
 import { guardFailure } from './guard-link.ts';
 import type { ExitedEvent, GuardEvent, GuardLink, SessionEvent } from './guard-link.ts';
 import type { LaunchOptions } from './launch-options.ts';
@@ -176,14 +176,12 @@ class StartWatch {
 
   #explainExit(exit: ExitedEvent): HyperLlamaError | 'address-busy' | 'retry' {
     if (exit.isWanted) return 'retry';
-    const readings = exit.tail.map((line) => this.#options.engine.readLog(line));
-    const failures = readings.filter((reading) => reading?.kind === 'failed');
-    const failed = failures.find((reading) => reading.code !== 'HL_ENGINE_EXITED') ?? failures[0];
+    const failed = failureIn(exit, this.#options.engine);
     if (failed?.code === 'HL_ENGINE_PORT_BUSY') return 'address-busy';
     return explainExit(exit, {
       engine: this.#name(),
       phase: this.#phase,
-      failed: failed ?? null,
+      failed,
       path: this.#plan.model.artifact.path ?? this.#plan.model.ref,
       contextTokens: this.#plan.contextTokens,
     });
@@ -206,6 +204,17 @@ class StartWatch {
 
 /** How long the guard may take to tell of an exit that our socket has seen already. */
 const EXIT_WORD_MS = 1_000;
+
+/** What the engine's last lines prove of its end; the most telling one. */
+export function failureIn(
+  exit: ExitedEvent,
+  engine: Engine,
+): Extract<LogReading, { kind: 'failed' }> | null {
+  const failures = exit.tail
+    .map((line) => engine.readLog(line))
+    .filter((reading) => reading?.kind === 'failed');
+  return failures.find(({ code }) => code !== 'HL_ENGINE_EXITED') ?? failures[0] ?? null;
+}
 
 /** An exit nobody asked for, with its cause: the engine's log first, the kernel's word second. */
 export function explainExit(

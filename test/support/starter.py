@@ -98,7 +98,8 @@ def use(address: dict, guard: subprocess.Popen, max_tokens: int) -> None:
 
 def main() -> None:
     plan = json.loads(sys.stdin.readline())
-    command = [sys.executable, plan["service"], "serve"]
+    # As the CLI starts it: the guard needs the standard library only.
+    command = [sys.executable, "-I", "-S", plan["service"], "serve"]
     guard = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     phase("spawn", guardPid=guard.pid)
     order = plan["order"]

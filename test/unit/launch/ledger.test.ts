@@ -1,0 +1,77 @@
+/** Which sessions there are, and whose guard is alive, judged by pid, start time and boot. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { resolvePaths } from '../../../src/base/paths.ts';
+import {
+  isGuardAlive,
+  readLedger,
+  sessionsFolder,
+  type LedgerEntry,
+} from '../../../src/launch/ledger.ts';
+import { temporaryHome, type TemporaryHome } from '../../support/home.ts';
+import { seeProcess } from '../../support/processes.ts';
+
+let home: TemporaryHome;
+beforeEach(() => {
+  home = temporaryHome();
+});
+afterEach(() => home[Symbol.dispose]());
+
+const ENTRY = {
+  schema: 'hyperllama.session/1',
+  key: '0123abcd',
+  guard: { pid: 1, startTime: 1 },
+  about: { engine: 'fake' },
+};
+
+async function ledgerOf(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+  const paths = resolvePaths({ HYPERLLAMA_HOME: home.path });
+  mkdirSync(sessionsFolder(paths), { recursive: true });
+  for (const [name, text] of Object.entries(files)) {
+    writeFileSync(join(sessionsFolder(paths), name), text);
+  }
+  return (await readLedger(paths)).map(({ key }) => key);
+}
+
+describe('readLedger', () => {
+  it('is empty where there never was a session', async () => {
+    expect(await readLedger(resolvePaths({ HYPERLLAMA_HOME: home.path }))).toEqual([]);
+  });
+
+  it('takes sessions and passes over everything else', async () => {
+    const keys = await ledgerOf({
+      'good.json': JSON.stringify(ENTRY),
+      'half.json': JSON.stringify(ENTRY).slice(0, 40),
+      'empty.json': '',
+      'other.json': '{"schema":"hyperllama.session/2"}',
+      'list.json': '[1]',
+      'good.json.tmp': JSON.stringify({ ...ENTRY, key: 'temporary' }),
+    });
+    expect(keys).toEqual(['0123abcd']);
+  });
+});
+
+describe.runIf(process.platform === 'linux')('isGuardAlive', () => {
+  const bootId = (): string => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const entry = (change: Partial<LedgerEntry>): LedgerEntry =>
+    ({
+      ...ENTRY,
+      bootId: bootId(),
+      guard: { pid: process.pid, startTime: seeProcess(process.pid)?.startTime ?? -1 },
+      ...change,
+    }) as LedgerEntry;
+
+  it('is true for this very process', () => {
+    expect(isGuardAlive(entry({}))).toBe(true);
+  });
+
+  it('is false for another process with the same number, and for another boot', () => {
+    expect(isGuardAlive(entry({ guard: { pid: process.pid, startTime: 1 } }))).toBe(false);
+    expect(isGuardAlive(entry({ bootId: '00000000-0000-0000-0000-000000000000' }))).toBe(false);
+  });
+
+  it('is false for a process that is gone', () => {
+    expect(isGuardAlive(entry({ guard: { pid: 2 ** 22 + 1, startTime: 1 } }))).toBe(false);
+  });
+});
