@@ -110,11 +110,15 @@ function withHint({ because, hint }: Reason): string {
 
 function overrideLines({ rejected, engine }: Decision, plan: EnginePlan): readonly string[] {
   const eligible = rejected.filter(({ isEligible }) => isEligible);
-  const [second] = eligible;
-  if (second === undefined) return [];
-  const ids = [engine.id, second.engine.id].join(',');
+  if (eligible.length === 0) return [];
+  const startable = [engine, ...eligible.map((other) => other.engine)].filter(
+    ({ isDriven }) => isDriven,
+  );
+  const measure = startable.map(
+    ({ id }) => `hyperllama bench ${plan.model.ref} -i 5 --engine ${id}`,
+  );
   return [
     `Override: ${eligible.map((other) => `--engine ${other.engine.id}`).join(' or ')}`,
-    `Measure:  hyperllama bench ${plan.model.ref} --engines ${ids}`,
+    ...(measure.length === 0 ? [] : [`Measure:  ${measure.join(' and ')}`]),
   ];
 }

@@ -87,7 +87,7 @@ export function candidateReasons(row: TreeRow, others: readonly Candidate[]): re
     .map(({ engine }) => ({
       code: 'candidate',
       because: `${engine.name} is worth measuring here`,
-      hint: 'run `hyperllama bench` with both engines',
+      hint: engine.isDriven ? `run \`hyperllama bench\` with \`--engine ${engine.id}\`` : null,
     }));
 }
 
