@@ -1,9 +1,7 @@
 /**
  * Answers: where our files lie. XDG folders, or everything under `HYPERLLAMA_HOME` when it is set.
  */
-import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 export interface Paths {
   /** Engine environments and models: large, can be made again. */
@@ -33,7 +31,8 @@ export function resolvePaths(env: NodeJS.ProcessEnv = process.env): Paths {
   }
   const xdg = (name: string, fallback: string): string => {
     const value = env[name];
-    const base = value !== undefined && value.startsWith('/') ? value : join(homedir(), fallback);
+    const base =
+      value !== undefined && value.startsWith('/') ? value : join(homeFolder(env), fallback);
     return join(base, 'hyperllama');
   };
   const state = xdg('XDG_STATE_HOME', '.local/state');
@@ -61,10 +60,16 @@ export function sessionRunFolder(paths: Paths, key: string): string {
   const folder = join(paths.run, key);
   if (Buffer.byteLength(join(folder, 'e.sock')) <= SOCKET_PATH_BYTES_MAX) return folder;
   const user = typeof process.getuid === 'function' ? process.getuid() : 'user';
-  return join(tmpdir(), `hyperllama-${user}`, key);
+  return join(process.getBuiltinModule('node:os').tmpdir(), `hyperllama-${user}`, key);
+}
+
+/** Loads `node:os`, which takes half a millisecond of a start, only where `HOME` does not say it. */
+export function homeFolder(env: NodeJS.ProcessEnv): string {
+  const home = env['HOME'];
+  return home !== undefined && home !== '' ? home : process.getBuiltinModule('node:os').homedir();
 }
 
 /** The folder `python-services/` of this installation, next to `src/` or `dist/`. */
 export function servicesFolder(): string {
-  return fileURLToPath(new URL('../../python-services/', import.meta.url));
+  return join(import.meta.dirname, '../../python-services/');
 }

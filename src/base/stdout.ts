@@ -26,7 +26,9 @@ export function writeStdout(text: string): void {
 
 /** A part of an answer that is still growing: a slow reader does not hold up the program. */
 export function writeStdoutPart(part: string | Uint8Array): void {
-  stream ??= process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => endWithoutReader(code));
+  stream ??= process.stdout.on('error', ({ code }: NodeJS.ErrnoException) =>
+    endWithoutReader(code),
+  );
   stream.write(part);
 }
 

@@ -1,5 +1,8 @@
 /** Answers: which file holds a command, and runs it. Imports that one file only. */
 import type { Command } from 'commander';
+import { fail } from '../base/errors.ts';
+import { nearestNames } from '../base/suggest.ts';
+import { asProgram, toUsageError } from './shared.ts';
 
 /** A command file's one export: the command with its options and action. */
 type CommandModule = { readonly default: () => Command };
@@ -22,12 +25,9 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
 export async function runCommandModule(name: string, argv: readonly string[]): Promise<void> {
   const load = COMMAND_MODULES[name];
   if (load === undefined) throw new Error(`no module for the command ${name}`);
-  const [{ default: build }, { asProgram, toUsageError }] = await Promise.all([
-    load(),
-    import('./shared.ts'),
-  ]);
+  const { default: build } = await load();
   const command = build();
-  const words = await withSubcommand(command, argv);
+  const words = withSubcommand(command, argv);
   try {
     await asProgram(command).parseAsync([name, ...words], { from: 'user' });
   } catch (error) {
@@ -37,24 +37,17 @@ export async function runCommandModule(name: string, argv: readonly string[]): P
 }
 
 /** The subcommand in front, wherever it stood. Commander would hand a mistyped one to the default. */
-async function withSubcommand(
-  command: Command,
-  argv: readonly string[],
-): Promise<readonly string[]> {
+function withSubcommand(command: Command, argv: readonly string[]): readonly string[] {
   const at = argv.findIndex((arg) => !arg.startsWith('-'));
   const word = argv[at];
   if (word === undefined || command.commands.length === 0) return argv;
   if (!command.commands.some((sub) => sub.name() === word)) {
-    return await refuseSubcommand(command, word);
+    return refuseSubcommand(command, word);
   }
   return [word, ...argv.slice(0, at), ...argv.slice(at + 1)];
 }
 
-async function refuseSubcommand(command: Command, word: string): Promise<never> {
-  const [{ fail }, { nearestNames }] = await Promise.all([
-    import('../base/errors.ts'),
-    import('../base/suggest.ts'),
-  ]);
+function refuseSubcommand(command: Command, word: string): never {
   const names = command.commands.map((sub) => sub.name());
   const nearest = nearestNames(word, names, { count: 2, isAnyDistance: false });
   return fail('HL_COMMAND_UNKNOWN', {

@@ -13,7 +13,7 @@ import { listFolder } from './folder-files.ts';
 import { ggufParts, readGgufFile } from './gguf-file.ts';
 import { ggufModel } from './gguf-model.ts';
 import type { ModelInfo } from './model.ts';
-import { homeFolder } from './store-hub.ts';
+import { homeFolder } from '../base/paths.ts';
 
 export interface PathOptions {
   readonly cacheFolder: string | null;

@@ -3,18 +3,14 @@
  * links into blobs or with plain files. Read in place, nothing is written.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { homeFolder } from '../base/paths.ts';
 
 export interface Snapshot {
   /** As the folder spells it. */
   readonly repo: string;
   readonly commit: string;
   readonly path: string;
-}
-
-export function homeFolder(env: NodeJS.ProcessEnv): string {
-  return env['HOME'] !== undefined && env['HOME'] !== '' ? env['HOME'] : homedir();
 }
 
 /** `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`. */

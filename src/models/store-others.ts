@@ -6,7 +6,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { isJsonObject, readJsonFile } from './json.ts';
-import { homeFolder } from './store-hub.ts';
+import { homeFolder } from '../base/paths.ts';
 
 export interface OllamaModel {
   /** `NAME:TAG`, with the owner where it is not Ollama's own library. */

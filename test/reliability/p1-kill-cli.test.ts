@@ -3,13 +3,14 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { resolvePaths } from '../../src/base/paths.ts';
-import { runCli, startCli } from '../support/cli.ts';
+import { runCli, type RunningCli, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { preparedHome } from '../support/prepared-home.ts';
 import {
   describeProcesses,
   endAll,
   enginesOfHome,
+  guardsOfHome,
   processesOfHome,
   until,
 } from '../support/processes.ts';
@@ -25,8 +26,25 @@ const FAULTS = ['tree', 'slow-load=0.1', 'prefill-delay=40', 'token-delay=4'];
 
 const problem = process.platform === 'linux' ? null : 'survivors are found in /proc';
 
-function ask(model: string): readonly string[] {
-  return ['generate', model, 'count', '--engine', 'fake', '--max-tokens', '100', '--yes'];
+/** What a run must have come to before its kill, and how long after it the kill may come, in ms. */
+const STAGES: readonly [Stage, ...Stage[]] = [
+  ['its start', () => true, 300],
+  ['a guard', (home) => guardsOfHome(home).length > 0, 100],
+  ['an engine', (home) => enginesOfHome(home).length > 0, 250],
+  ['the first word', (_home, cli) => cli.output().stdout !== '', 400],
+];
+type Stage = readonly [string, (home: string, cli: RunningCli) => boolean, number];
+
+/** More tokens than any kill waits for: a CLI that ends by itself was not killed. */
+function ask(model: string, tokens = 5000): readonly string[] {
+  return ['generate', model, 'count', '--engine', 'fake', '--max-tokens', String(tokens), '--yes'];
+}
+
+function killLiving({ child }: RunningCli): void {
+  if (child.exitCode !== null || child.signalCode !== null) {
+    throw new Error('the CLI had ended before its kill, so nothing was tried');
+  }
+  child.kill('SIGKILL');
 }
 
 async function expectEmpty(home: string, suite: Suite, when: string): Promise<void> {
@@ -45,14 +63,6 @@ test.runIf(runsHere('P1 (CLI)', problem))(
   async () => {
     const suite = new Suite('p1-kill-cli');
     using prepared = await preparedHome();
-    using unhurt = prepared.trial();
-    const whole = await runCli(ask(unhurt.model), {
-      home: unhurt.path,
-      faults: FAULTS,
-      deadlineMs: CLI_DEADLINE_MS,
-    });
-    expect(whole.stderr).toContain('100 tok');
-    suite.fact('wholeRunMs', Math.round(whole.durationMs));
     await suite.run(KILLS, { width: 2, deadlineMs: 400_000 }, async (index) => {
       using home = prepared.trial();
       const cli = startCli(ask(home.model), {
@@ -60,14 +70,15 @@ test.runIf(runsHere('P1 (CLI)', problem))(
         faults: FAULTS,
         deadlineMs: CLI_DEADLINE_MS,
       });
-      const killAfterMs = suite.random() * whole.durationMs;
-      await new Promise((resolve) => setTimeout(resolve, killAfterMs));
-      suite.count(`${processesOfHome(home.path).length} processes at the kill`);
-      cli.child.kill('SIGKILL');
-      await expectEmpty(home.path, suite, `killed after ${Math.round(killAfterMs)} ms`);
+      const [stage, isReached, lastsMs] = STAGES[index % STAGES.length] ?? STAGES[0];
+      await until(stage, () => isReached(home.path, cli), CLI_DEADLINE_MS);
+      await new Promise((resolve) => setTimeout(resolve, suite.random() * lastsMs));
+      suite.count(`${stage}: ${processesOfHome(home.path).length} processes at the kill`);
+      killLiving(cli);
+      await expectEmpty(home.path, suite, `killed after ${stage}`);
       if (index % 5 !== 0) return;
       // What a kill leaves on the disk must not hold up the next command.
-      const next = await runCli(ask(home.model), {
+      const next = await runCli(ask(home.model, 8), {
         home: home.path,
         deadlineMs: CLI_DEADLINE_MS,
       });
@@ -88,14 +99,15 @@ test.runIf(runsHere('P1 (install)', problem))(
       using home = temporaryHome();
       const model = writeTinyGguf(join(home.path, 'tiny.gguf'));
       const options = { home: home.path, deadlineMs: CLI_DEADLINE_MS };
-      const cli = startCli(ask(model), options);
+      const cli = startCli(ask(model), { ...options, faults: ['token-delay=4'] });
       const isInstalling = (): boolean =>
         processesOfHome(home.path).some(({ commandLine }) => commandLine.includes('install'));
       await until('the installer', isInstalling, CLI_DEADLINE_MS);
-      await new Promise((resolve) => setTimeout(resolve, suite.random() * 600));
-      cli.child.kill('SIGKILL');
+      await new Promise((resolve) => setTimeout(resolve, suite.random() * 250));
+      suite.count(isInstalling() ? 'killed while it installed' : 'killed after the install');
+      killLiving(cli);
       await expectEmpty(home.path, suite, 'killed while installing');
-      const next = await runCli(ask(model), options);
+      const next = await runCli(ask(model, 8), options);
       if (next.code !== 0) throw new Error(`the next run: exit ${next.code}, ${next.stderr}`);
       const folders = readdirSync(join(home.path, 'data', 'engines', 'fake'));
       const staged = folders.filter((name) => name.includes('staging'));
@@ -104,6 +116,8 @@ test.runIf(runsHere('P1 (install)', problem))(
     const result = suite.finish();
     expect(result.failed).toEqual([]);
     expect(result.trials).toBe(INSTALL_KILLS);
+    // Kills that all came too late would have shown nothing of an install.
+    expect(Object.keys(result.facts)).toContain('killed while it installed');
   },
   300_000,
 );
@@ -134,7 +148,7 @@ test.runIf(runsHere('P1 (llama.cpp)', llamaProblem))(
       if (index % 2 === 0) await until('the first word', hasSpoken, CLI_DEADLINE_MS);
       await new Promise((resolve) => setTimeout(resolve, suite.random() * 700));
       suite.count(hasSpoken() ? 'killed while it spoke' : 'killed before the first word');
-      cli.child.kill('SIGKILL');
+      killLiving(cli);
       await expectEmpty(home.path, suite, 'llama.cpp');
     });
     const result = suite.finish();

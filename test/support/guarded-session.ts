@@ -145,8 +145,10 @@ export class GuardedSession {
     this.#starter.kill('SIGKILL');
   }
 
+  /** `kill -9` of the guard. Throws when there is none to kill: then nothing was tried. */
   killGuard(): void {
-    if (this.#guard !== null && isAlive(this.#guard)) process.kill(this.#guard.pid, 'SIGKILL');
+    if (this.#guard === null || !isAlive(this.#guard)) throw new Error('there is no living guard');
+    process.kill(this.#guard.pid, 'SIGKILL');
   }
 
   /** The guard and everything that carries the run token. */
