@@ -54,11 +54,9 @@ const meanings: Readonly<Record<string, string>> = {
   '1': 'the machine, the model or the request stood in the way',
   '2': 'the command was used wrongly, or a configuration file is wrong',
   '3': 'it does not fit: no engine can serve this model on this machine',
-  '4': 'the model needs permission',
   '5': 'the model was not found',
   '6': 'the engine: not installed, did not start, or ended',
   '7': 'the network is needed and cannot be reached',
-  '8': 'a measurement is worse than its baseline',
   '70': 'a bug in HyperLlama',
   '130': 'cancelled by Ctrl-C',
 };

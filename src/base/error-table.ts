@@ -12,7 +12,6 @@ export type Family =
   | 'engine'
   | 'request'
   | 'network'
-  | 'bench'
   | 'bug';
 
 export interface Row<P> {
@@ -50,14 +49,6 @@ export interface ErrorParams {
   HL_CONFIG_INVALID: { file: string; problem: string };
   HL_PYTHON_MISSING: { tried: readonly string[]; needed: string };
   HL_PYTHON_TOO_OLD: { python: string; version: string; needed: string };
-  HL_GPU_UNSUPPORTED: { engine: string; accelerator: string; because: string };
-  HL_MEMORY_INSUFFICIENT: {
-    model: string;
-    bytesNeeded: number;
-    bytesFree: number;
-    where: string;
-    arithmetic: string;
-  };
   HL_DISK_FULL: {
     path: string;
     bytesNeeded: number | null;
@@ -97,11 +88,8 @@ export interface ErrorParams {
   HL_SESSION_NOT_FOUND: { session: string; running: readonly string[] };
   HL_REQUEST_INVALID: { because: string };
   HL_CONTEXT_EXCEEDED: { promptTokens: number | null; contextTokens: number };
-  HL_FEATURE_UNSUPPORTED: { engine: string; feature: string };
   HL_CANCELLED: { phase: string };
   HL_OFFLINE: { what: string; because: string };
-  HL_CONSENT_NEEDED: { what: string; bytesDownload: number; command: string };
-  HL_BENCH_REGRESSION: { metric: string; ratio: number };
   HL_INTERNAL: { because: string; log: string | null };
 }
 export type ErrorCode = keyof ErrorParams;
@@ -152,21 +140,6 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     503,
     (p) => `\`${p.python}\` is Python ${p.version}, but ${p.needed} or newer is needed`,
     () => 'install a newer Python and name it with `--python /path/to/python3`',
-  ),
-  HL_GPU_UNSUPPORTED: row(
-    'machine',
-    1,
-    503,
-    (p) => `${p.engine} cannot use ${p.accelerator}: ${p.because}`,
-    () => 'use `--device cpu` to go on without the GPU',
-  ),
-  HL_MEMORY_INSUFFICIENT: row(
-    'machine',
-    3,
-    503,
-    (p) =>
-      `${p.model} needs ${formatBytes(p.bytesNeeded)} but ${formatBytes(p.bytesFree)} is there in ${p.where} (${p.arithmetic})`,
-    () => 'use a smaller context with `--context`, or a smaller quantization of the model',
   ),
   HL_DISK_FULL: row(
     'machine',
@@ -360,13 +333,6 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
         ? 'use a larger `--context`, or a shorter prompt'
         : `use \`--context ${2 ** Math.ceil(Math.log2(p.promptTokens + 256))}\`, or a shorter prompt`,
   ),
-  HL_FEATURE_UNSUPPORTED: row(
-    'request',
-    1,
-    400,
-    (p) => `${p.engine} does not support ${p.feature}`,
-    () => null,
-  ),
   HL_CANCELLED: row(
     'request',
     130,
@@ -381,21 +347,6 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     (p) => `${p.what} is not on this machine and the package index cannot be reached: ${p.because}`,
     () => 'connect to the network once, or set `HTTPS_PROXY` / `PIP_INDEX_URL` for a mirror',
     true,
-  ),
-  HL_CONSENT_NEEDED: row(
-    'engine',
-    6,
-    503,
-    (p) =>
-      `${p.what} is not installed (download ${formatBytes(p.bytesDownload)}) and there is no terminal to ask on`,
-    (p) => `run \`${p.command}\`, or add \`--yes\``,
-  ),
-  HL_BENCH_REGRESSION: row(
-    'bench',
-    8,
-    500,
-    (p) => `${p.metric} is ${p.ratio.toFixed(2)}× the baseline`,
-    () => null,
   ),
   HL_INTERNAL: row(
     'bug',

@@ -63,18 +63,14 @@ export function decide(input: DecideInput): Decision {
  * HL_ENGINE_NOT_DRIVEN when such an engine was asked for; HL_ENGINE_UNKNOWN.
  */
 export function decideDriven(input: DecideInput): Decision {
+  // Before any verdict: a reason to name another format would lead nowhere.
+  const asked = input.engines.find(({ id }) => id === input.engineId);
+  if (asked !== undefined && !asked.isDriven) {
+    const { engineId: _, ...open } = input;
+    fail('HL_ENGINE_NOT_DRIVEN', { engine: asked.name, alternative: drivenNames(open) });
+  }
   const judged = judge(input);
   const driven = judged.candidates.filter(({ engine }) => engine.isDriven);
-  if (input.engineId !== undefined) {
-    const asked = judged.candidates.find(({ engine }) => engine.id === input.engineId);
-    if (asked !== undefined && !asked.engine.isDriven) {
-      const { engineId: _, ...open } = input;
-      fail('HL_ENGINE_NOT_DRIVEN', {
-        engine: asked.engine.name,
-        alternative: drivenNames(open),
-      });
-    }
-  }
   const undriven = judged.candidates.filter(({ engine }) => !engine.isDriven);
   const refused = [...judged.refused, ...undriven.map(notDriven)];
   const decision = choose(input, { ...judged, refused }, driven);

@@ -11,14 +11,6 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
   HL_CONFIG_INVALID: { file: '/c.yaml', problem: '`device`: expected cpu' },
   HL_PYTHON_MISSING: { tried: ['`python3`'], needed: '3.10' },
   HL_PYTHON_TOO_OLD: { python: 'python3', version: '3.8.1', needed: '3.10' },
-  HL_GPU_UNSUPPORTED: { engine: 'E', accelerator: 'RTX', because: 'driver 470 is older than 525' },
-  HL_MEMORY_INSUFFICIENT: {
-    model: 'm',
-    bytesNeeded: 2 ** 33,
-    bytesFree: 2 ** 32,
-    where: 'the memory of this machine',
-    arithmetic: 'weights 7.0 GiB + KV cache 1.0 GiB',
-  },
   HL_DISK_FULL: { path: '/data', bytesNeeded: 2 ** 30, bytesFree: 2 ** 20 },
   HL_STATE_UNWRITABLE: { path: '/data', problem: 'permission denied' },
   HL_MODEL_NOT_FOUND: { ref: 'smolm', nearest: ['smollm2:135m'] },
@@ -44,11 +36,8 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
   HL_SESSION_NOT_FOUND: { session: 'abc', running: ['0123abcd'] },
   HL_REQUEST_INVALID: { because: 'E: no messages' },
   HL_CONTEXT_EXCEEDED: { promptTokens: 6031, contextTokens: 2048 },
-  HL_FEATURE_UNSUPPORTED: { engine: 'E', feature: 'tools' },
   HL_CANCELLED: { phase: 'load' },
   HL_OFFLINE: { what: 'E', because: 'the name does not resolve' },
-  HL_CONSENT_NEEDED: { what: 'E', bytesDownload: 2 ** 30, command: 'hyperllama engines install e' },
-  HL_BENCH_REGRESSION: { metric: 'decode tok/s', ratio: 0.91 },
   HL_INTERNAL: { because: 'no such function', log: '/log' },
 };
 
