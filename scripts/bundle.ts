@@ -2,37 +2,49 @@
  * The last step of the build: the program as few files, so that a start reads a handful and not a
  * hundred (`docs/decisions/0007-bundled-program.md`). The library in `dist/` stays as it is.
  */
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { compiledAtOnce } from './compiled-at-once.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const out = join(root, 'dist', 'bin');
-const core = staticImports(join(root, 'dist', 'commands', 'info.js'));
+const commands = join(root, 'dist', 'commands');
+// What `--version` needs.
+const start = new Set([join(root, 'dist', 'base', 'stdout.js'), join(commands, 'help.gen.js')]);
+// What `info` needs is what every deciding command needs: one file instead of a hundred.
+const core = staticImports(join(commands, 'info.js'), staticImports(join(commands, 'program.js')));
 
 rmSync(out, { recursive: true, force: true });
 const bundle = await rolldown({
   input: join(root, 'dist', 'cli.js'),
   platform: 'node',
+  // Else each command in `core` gets a file of its own, with nothing in it but the way to `core`.
+  preserveEntrySignatures: false,
+  plugins: [{ name: 'commander-with-less', transform: commanderWithLess }],
   // Loaded late and not always: they stay packages. Commander is in every start.
-  plugins: [{ name: 'commander-without-child-process', transform: withoutChildProcess }],
   external: ['undici', 'zod', 'ora', 'cli-table3', 'yaml', 'systeminformation'],
 });
 await bundle.write({
   dir: out,
   format: 'esm',
   chunkFileNames: '[name].js',
+  // Less to read, to check against the compile cache and to keep in memory. Names stay, for traces.
+  minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
   codeSplitting: {
-    // What `info` needs is what every deciding command needs: one file instead of sixteen.
-    groups: [{ name: 'core', test: (id) => core.has(id) || id.includes('/commander/') }],
+    groups: [
+      { name: 'start', test: (id) => start.has(id), priority: 1 },
+      { name: 'core', test: (id) => core.has(id) || id.includes('/commander/') },
+    ],
   },
 });
 await bundle.close();
+rewrite(join(out, 'core.js'), (code) => asciiOnly(compiledAtOnce(code)));
 chmodSync(join(out, 'cli.js'), 0o755);
 
-/** All files that loading `entry` loads, `import()` not followed. */
-function staticImports(entry: string, found = new Set<string>()): ReadonlySet<string> {
+/** All files that loading `entry` loads, `import()` not followed, added to `found`. */
+function staticImports(entry: string, found = new Set<string>()): Set<string> {
   if (found.has(entry)) return found;
   found.add(entry);
   const text = readFileSync(entry, 'utf8');
@@ -44,11 +56,28 @@ function staticImports(entry: string, found = new Set<string>()): ReadonlySet<st
 
 /**
  * Commander loads `node:child_process` (with `net` and the streams: 4 ms of each start) for commands
- * that are programs of their own, which we have none of.
+ * that are programs of their own, which we have none of. What it needs of Node it gets without a
+ * `require`, which an ES module would have to make first.
  */
-function withoutChildProcess(code: string, id: string): string | null {
-  const load = "require('node:child_process')";
-  if (!id.endsWith('/commander/lib/command.js')) return null;
-  if (!code.includes(load)) throw new Error('commander loads child_process in another way now');
-  return code.replace(load, 'null');
+function commanderWithLess(code: string, id: string): string | null {
+  if (!id.includes('/commander/')) return null;
+  const unused = "require('node:child_process')";
+  if (id.endsWith('/lib/command.js') && !code.includes(unused)) {
+    throw new Error('commander loads child_process in another way now');
+  }
+  return code
+    .replace(unused, 'null')
+    .replaceAll(/require\('(node:\w+)'\)/g, "globalThis.process.getBuiltinModule('$1')");
+}
+
+/** A text with one character beyond Latin-1 takes two bytes for each of the others. */
+function asciiOnly(code: string): string {
+  return code.replaceAll(
+    /[^\0-\u007F]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function rewrite(file: string, change: (text: string) => string): void {
+  writeFileSync(file, change(readFileSync(file, 'utf8')));
 }

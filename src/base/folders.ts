@@ -16,16 +16,24 @@ export async function makeFolder(folder: string): Promise<void> {
 async function make(folder: string): Promise<void> {
   await explained(folder, async () => {
     try {
-      await fs.promises.mkdir(folder, 0o700);
+      await makeOne(folder);
     } catch (error) {
       const code = errnoOf(error);
-      if (code === 'EEXIST' && (await fs.promises.stat(folder)).isDirectory()) return;
       const isParentMissing = code === 'ENOENT' || code === 'ENOTDIR';
       if (!isParentMissing || folder === dirname(folder)) throw error;
       await make(dirname(folder));
-      await fs.promises.mkdir(folder, 0o700);
+      await makeOne(folder);
     }
   });
+}
+
+/** A folder that is there is as good as made: several commands may be making it at once. */
+async function makeOne(folder: string): Promise<void> {
+  try {
+    await fs.promises.mkdir(folder, 0o700);
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST' || !(await fs.promises.stat(folder)).isDirectory()) throw error;
+  }
 }
 
 const PROBLEMS: Readonly<Record<string, string>> = {

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { fail } from '../base/errors.ts';
 import { nearestNames } from '../base/suggest.ts';
-import { asProgram, toUsageError } from './shared.ts';
+import { toUsageError } from './shared.ts';
 
 /** A command file's one export: the command with its options and action. */
 type CommandModule = { readonly default: () => Command };
@@ -29,7 +29,8 @@ export async function runCommandModule(name: string, argv: readonly string[]): P
   const command = build();
   const words = withSubcommand(command, argv);
   try {
-    await asProgram(command).parseAsync([name, ...words], { from: 'user' });
+    // Named so that its help shows the line a person would type.
+    await command.name(`hyperllama ${name}`).parseAsync(words, { from: 'user' });
   } catch (error) {
     const usage = toUsageError(error, name);
     if (usage !== null) throw usage;

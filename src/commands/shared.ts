@@ -45,11 +45,6 @@ export function createGroup(name: string, summary: string): Command {
   return quietCommand(name, summary);
 }
 
-/** The command under the program's name, so that its help shows the line a person would type. */
-export function asProgram(command: Command): Command {
-  return new Command('hyperllama').addCommand(command).exitOverride();
-}
-
 /** Commander's complaints in our words; its help and version requests end quietly. */
 export function toUsageError(error: unknown, command: string): unknown {
   if (!(error instanceof CommanderError)) return error;

@@ -88,7 +88,7 @@ describe('an engine that does not start', () => {
       "exit 6
       --- stderr
       error: Fake gave up in phase \`start\` after TIME: longer than the TIME allowed
-        | I listening on ('127.0.0.1', 33490)
+        | I listening on ('127.0.0.1', PORT)
         | I model loaded
 
       hint: look at the log lines above; \`--timeout\` allows a longer start"

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { temporaryHome, type TemporaryHome } from '../support/home.ts';
-import { tinyGguf } from '../support/tiny-gguf.ts';
+import { TINY_MODEL, tinyGguf } from '../support/tiny-gguf.ts';
 import { cli, transcript } from './transcript.ts';
 
 let home: TemporaryHome;
@@ -101,6 +101,26 @@ describe('a model that is not here', () => {
       expect(text).toMatch(/^exit [125]\n--- stderr\nerror: /);
     },
   );
+});
+
+describe('a model that does not fit', () => {
+  it('is refused with the arithmetic, and exits with 3 before anything is installed', async () => {
+    const wide = { layers: 60, hiddenSize: 128, heads: 2, kvHeads: 1, contextTokens: 10_000_000 };
+    const path = file('wide.gguf', tinyGguf({ ...TINY_MODEL, ...wide }));
+    const args = ['generate', path, 'hi', '--context', '10000000', '--engine', 'llama-cpp'];
+    const text = transcript(await cli(args, { home: home.path }), home.path);
+    const plain = text
+      .replaceAll(/[\d.]+ GiB is free/g, 'SIZE is free')
+      .replace(/`--context \d+` would/, '`--context N` would');
+    expect(plain).toMatchInlineSnapshot(`
+      "exit 3
+      --- stderr
+      error: no engine can serve wide on this machine
+        llama.cpp: gguf fp32 needs 143.2 GiB (weights 13 MiB + KV cache 143.1 GiB for 10,000,000 tokens + 96 MiB of its own) but SIZE is free in main memory
+
+      hint: \`--context N\` would fit"
+    `);
+  });
 });
 
 describe('a file that is no whole model', () => {

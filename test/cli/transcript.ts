@@ -25,6 +25,7 @@ const FILTERS: readonly (readonly [RegExp, string])[] = [
   [/\b\d+(?:\.\d+)? tok\/s\b/g, 'SPEED'],
   [/\brun\/[0-9a-f]{8}\b/g, 'run/KEY'],
   [/\(CPU, [\w-]+\)/g, '(CPU)'],
+  [/\('127\.0\.0\.1', \d+\)/g, "('127.0.0.1', PORT)"],
   [/\.staging-[\w.-]+/g, '.staging'],
 ];
 
