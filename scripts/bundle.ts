@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const out = join(root, 'dist', 'bin');
 const commands = join(root, 'dist', 'commands');
 // What `--version` needs.
-const start = new Set([join(root, 'dist', 'base', 'stdout.js'), join(commands, 'help.gen.js')]);
+const start = staticImports(join(root, 'dist', 'cli.js'));
 // What `info` needs is what every deciding command needs: one file instead of a hundred.
 const core = staticImports(join(commands, 'info.js'), staticImports(join(commands, 'program.js')));
 

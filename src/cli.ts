@@ -3,6 +3,7 @@
  * The program: reads the first word and imports what answers it. Help and version are text made at
  * build time, so that they load nothing.
  */
+import { resolvePaths } from './base/paths.ts';
 import { writeStdout } from './base/stdout.ts';
 import { EXIT_CODES, HELP, VERSION } from './commands/help.gen.ts';
 
@@ -44,8 +45,10 @@ async function help(topic: string | undefined): Promise<void> {
 }
 
 async function run(name: string, argv: readonly string[]): Promise<void> {
-  // Holds for what is imported from here on.
-  process.getBuiltinModule('node:module').enableCompileCache();
+  // Holds for what is imported from here on. In a folder of ours, because Node's own is shared by all
+  // users of the machine, and finding it loads `node:os`.
+  const folder = `${resolvePaths().cache}/compiled`;
+  process.getBuiltinModule('node:module').enableCompileCache(folder);
   const { runProgram } = await import('./commands/program.ts');
   await runProgram(name, argv);
 }

@@ -91,7 +91,9 @@ export async function knownEngines(context: Context): Promise<readonly Engine[]>
   return await withOutsideEngine(ENGINES, context.env);
 }
 
-export async function thisMachine({ paths, env, signal }: Context): Promise<Machine> {
+export async function thisMachine(context: Context): Promise<Machine> {
+  const { paths, env } = context;
+  const signal = (): AbortSignal => context.signal;
   return await detectMachine({ dataPath: paths.data, cacheFolder: paths.cache, env, signal });
 }
 

@@ -12,7 +12,8 @@ import { probeLinux } from './probes/linux.ts';
 export * from './machine.ts';
 
 export interface DetectOptions {
-  readonly signal?: AbortSignal;
+  /** Asked for when a child process is started: most machines need none. */
+  readonly signal?: () => AbortSignal;
   /** Prefix for `/proc`, `/sys` and the like, for tests. */
   readonly root?: string;
   /** Where engines and models are kept: the disk that is asked about. */
@@ -24,12 +25,10 @@ export interface DetectOptions {
   readonly platform?: NodeJS.Platform;
 }
 
-/** Throws only when `signal` is aborted: what cannot be found out is `null`. */
+/** @throws the signal's reason alone, and only of a child process: the unknown is `null` */
 export async function detectMachine(options: DetectOptions): Promise<Machine> {
-  options.signal?.throwIfAborted();
   const parts = await probeParts(options);
   const disk = probeDisk(options.dataPath);
-  options.signal?.throwIfAborted();
   return {
     schema: MACHINE_SCHEMA,
     os: parts.os,

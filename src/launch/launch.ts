@@ -36,6 +36,7 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
   const startedAt = performance.now();
   let muteGuards = 0;
   for (let attempt = 1; ;) {
+    if (options.signal.aborted) return fail('HL_CANCELLED', { phase: 'start' });
     const joined = await joinSession(plan, options, attempt);
     if ('problem' in joined) {
       if (joined.problem !== null) muteGuards += 1;
@@ -66,7 +67,6 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
         durationMs: performance.now() - startedAt,
       });
     }
-    if (options.signal.aborted) return fail('HL_CANCELLED', { phase: 'start' });
     await sleep(CONTENTION_POLL_MS);
   }
 }

@@ -17,7 +17,12 @@ import { makeWorkload } from '../../src/workloads/presets.ts';
 import { fakeEngine, serviceFolder } from '../fixtures/fake-engine/engine.ts';
 import { testMachine } from '../fixtures/machines/load.ts';
 import { preparedHome, type PreparedHome, type TrialHome } from '../support/prepared-home.ts';
-import { describeProcesses, listProcesses, until } from '../support/processes.ts';
+import {
+  describeProcesses,
+  processesOfHome,
+  until,
+  type SeenProcess,
+} from '../support/processes.ts';
 import { testContext, type TestContext } from './context.ts';
 
 let prepared: PreparedHome;
@@ -80,9 +85,7 @@ async function startIn(
 }
 
 async function expectNothingLeft(home: TrialHome): Promise<void> {
-  // Our own process carries no home: what is left of this one is known by its arguments.
-  const left = (): ReturnType<typeof listProcesses> =>
-    listProcesses().filter(({ commandLine }) => commandLine.includes(`${home.path}/`));
+  const left = (): readonly SeenProcess[] => processesOfHome(home.path);
   await until('an empty home', () => left().length === 0, EMPTY_DEADLINE_MS).catch(() => undefined);
   expect(describeProcesses(left())).toBe('');
   expect(readdirSync(join(home.path, 'run'))).toEqual([]);
@@ -151,6 +154,8 @@ describe('a session', () => {
     expect((await failure(ask(session))).code).toBe('HL_ENGINE_EXITED');
     expect(await told).toMatchObject({ signal: 'SIGSEGV', isWanted: false });
     expect(session.exit).toMatchObject({ signal: 'SIGSEGV' });
+    await session.release();
+    await expectNothingLeft(home);
   });
 
   it('whose guard was killed is cleared away by the next who looks', async () => {
@@ -196,11 +201,8 @@ describe('a start', () => {
     using home = prepared.trial();
     const { plan, options } = await startIn(home, { signal: AbortSignal.abort() });
     expect((await failure(launch(plan, options))).code).toBe('HL_CANCELLED');
-    await until(
-      'no guard',
-      () => !existsSync(join(home.path, 'run', plan.fingerprint.slice(0, 8))),
-      EMPTY_DEADLINE_MS,
-    );
+    expect(describeProcesses(processesOfHome(home.path))).toBe('');
+    expect(existsSync(join(home.path, 'run'))).toBe(false);
   });
 
   it('longer than allowed names the phase and shows the engine’s last lines', async () => {

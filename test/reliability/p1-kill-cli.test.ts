@@ -7,12 +7,12 @@ import { runCli, type RunningCli, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { preparedHome } from '../support/prepared-home.ts';
 import {
-  describeProcesses,
   endAll,
   enginesOfHome,
   guardsOfHome,
   processesOfHome,
   until,
+  untilEmpty,
 } from '../support/processes.ts';
 import { isFullSize, runsHere, Suite } from '../support/suite.ts';
 import { writeTinyGguf } from '../support/tiny-gguf.ts';
@@ -49,12 +49,12 @@ function killLiving({ child }: RunningCli): void {
 
 async function expectEmpty(home: string, suite: Suite, when: string): Promise<void> {
   try {
-    const isEmpty = (): boolean => processesOfHome(home).length === 0;
-    suite.duration(await until('an empty home', isEmpty, EMPTY_DEADLINE_MS));
-  } catch {
-    const left = processesOfHome(home);
-    endAll(left);
-    throw new Error(`${when}: left ${describeProcesses(left)}`);
+    const { ms, reappearances } = await untilEmpty(() => processesOfHome(home), EMPTY_DEADLINE_MS);
+    suite.duration(ms);
+    if (reappearances > 0) suite.count('empty, then not');
+  } catch (thrown) {
+    endAll(processesOfHome(home));
+    throw new Error(`${when}: ${String(thrown)}`, { cause: thrown });
   }
 }
 

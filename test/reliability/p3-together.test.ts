@@ -11,7 +11,7 @@ import { expect, test } from 'vitest';
 import { type CliOptions, type RunningCli, startCli } from '../support/cli.ts';
 import { GuardedSession } from '../support/guarded-session.ts';
 import { temporaryHome } from '../support/home.ts';
-import { endAll, guardsOfHome, processesOfHome, until } from '../support/processes.ts';
+import { endAll, guardsOfHome, processesOfHome, until, untilEmpty } from '../support/processes.ts';
 import { isFullSize, runsHere, Suite } from '../support/suite.ts';
 import { writeTinyGguf } from '../support/tiny-gguf.ts';
 
@@ -153,7 +153,7 @@ async function runTogether(suite: Suite, isStarterKilled: boolean): Promise<void
     }
     if (engines !== 1) throw new Error(`${engines} engines were started`);
     if (installed.length !== 1) throw new Error(`installed: ${installed.join(', ')}`);
-    await until('an empty home', () => processesOfHome(home.path).length === 0, 20_000);
+    await untilEmpty(() => processesOfHome(home.path), 20_000);
   } finally {
     endAll(processesOfHome(home.path));
   }

@@ -7,7 +7,7 @@ import { type CliResult, runCli } from '../support/cli.ts';
 import { GuardedSession, type SessionLine } from '../support/guarded-session.ts';
 import { temporaryHome } from '../support/home.ts';
 import { preparedHome } from '../support/prepared-home.ts';
-import { describeProcesses, endAll, processesOfHome } from '../support/processes.ts';
+import { describeProcesses, endAll, processesOfHome, untilEmpty } from '../support/processes.ts';
 import { runsHere, Suite } from '../support/suite.ts';
 
 /** A load is this many times longer than the silence that ends one, as ten minutes are to five. */
@@ -107,6 +107,8 @@ test.runIf(runsHere('P7 (guard)', problem))(
     } finally {
       silent.killStarter();
       busy.killStarter();
+      // Before the home goes: a guard writes its ledger once more when it stops.
+      await untilEmpty(() => [...silent.survivors(), ...busy.survivors()], 20_000);
     }
   },
   DEADLINE_MS,

@@ -92,6 +92,41 @@ export async function until(
   return performance.now() - begun;
 }
 
+/** A process in the middle of its exec shows an empty environment: one look can miss it. */
+const STAYS_EMPTY_MS = 60;
+
+export interface Emptied {
+  /** Until the last process was gone for good. */
+  readonly ms: number;
+  /** Looks that saw somebody after one that had seen nobody. */
+  readonly reappearances: number;
+}
+
+/** Looks until `find` has found nobody for a while. Throws at the deadline, naming who is left. */
+export async function untilEmpty(
+  find: () => readonly SeenProcess[],
+  deadlineMs: number,
+): Promise<Emptied> {
+  const begun = performance.now();
+  let emptySince: number | null = null;
+  let reappearances = 0;
+  for (;;) {
+    const seen = find();
+    const now = performance.now();
+    if (seen.length > 0) {
+      if (emptySince !== null) reappearances += 1;
+      emptySince = null;
+      if (now - begun > deadlineMs) {
+        throw new Error(`alive after ${deadlineMs} ms: ${describeProcesses(seen)}`);
+      }
+    } else {
+      emptySince ??= now;
+      if (now - emptySince >= STAYS_EMPTY_MS) return { ms: emptySince - begun, reappearances };
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
 /** For messages: `4711 python3 server.py --socket …`. */
 export function describeProcesses(seen: readonly SeenProcess[]): string {
   return seen.map(({ pid, commandLine }) => `${pid} ${commandLine.trim()}`).join('; ');

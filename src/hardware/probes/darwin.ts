@@ -19,13 +19,13 @@ export type MachineParts = Pick<Machine, 'os' | 'cpu' | 'memory' | 'accelerators
 
 export async function probeDarwin(options: {
   readonly env: NodeJS.ProcessEnv;
-  readonly signal?: AbortSignal;
+  readonly signal?: () => AbortSignal;
 }): Promise<MachineParts> {
   // Unknown names make it end with 1; what it printed until then still holds.
   const result = await runCommand('sysctl', SYSCTL_NAMES, {
     deadlineMs: SYSCTL_DEADLINE_MS,
     env: options.env,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
+    ...(options.signal === undefined ? {} : { signal: options.signal() }),
   });
   return darwinParts(parseSysctl(result.kind === 'exited' ? result.stdout : ''));
 }

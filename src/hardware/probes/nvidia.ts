@@ -24,7 +24,7 @@ export interface NvidiaContext {
   readonly env: NodeJS.ProcessEnv;
   readonly memory: Memory;
   readonly cacheFolder: string | null;
-  readonly signal?: AbortSignal;
+  readonly signal?: () => AbortSignal;
   /** In place of `NVIDIA_SMI_DEADLINE_MS`, for tests of a tool that hangs. */
   readonly deadlineMs?: number;
 }
@@ -173,7 +173,7 @@ async function runNvidiaSmi(
   const limits = {
     deadlineMs: context.deadlineMs ?? NVIDIA_SMI_DEADLINE_MS,
     env: context.env,
-    ...(context.signal === undefined ? {} : { signal: context.signal }),
+    ...(context.signal === undefined ? {} : { signal: context.signal() }),
   };
   let result = await runCommand('nvidia-smi', args, limits);
   if (result.kind === 'missing' && context.files.exists(NVIDIA_SMI_WSL)) {

@@ -229,7 +229,7 @@ describe('trouble', () => {
     // The tool holds the pipe open for as long as it lives.
     const env = withTool('nvidia-smi', `exec 3> '${pipe}'; echo here >&3; exec sleep 60`);
     const root = plantTree('rtx4090');
-    const { signal } = controller;
+    const signal = (): AbortSignal => controller.signal;
     const detected = detectMachine({ root, dataPath: root, env, signal, platform: 'linux' });
     const outcome = detected.catch((error: unknown) => error);
     for await (const chunk of createReadStream(pipe)) {
