@@ -4,6 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
@@ -56,6 +58,8 @@ export function cliEnvironment(options: CliOptions): Record<string, string> {
   return {
     ...env,
     HYPERLLAMA_HOME: options.home,
+    // Every home is new, and the program would be compiled anew for each.
+    NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'),
     HYPERLLAMA_TEST_ENGINE: FAKE_ENGINE,
     HYPERLLAMA_FAKE_FAULTS: (options.faults ?? []).join(' '),
     NO_COLOR: '1',

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { detectMachine, type Machine } from '../../../src/hardware/detect.ts';
 import { GIB } from '../../../src/base/units.ts';
 import { NO_TOOLS, plant, plantTree, readTree, temporaryFolder } from './plant.ts';
@@ -187,7 +187,7 @@ describe('disk and the empty machine', () => {
   });
 
   test('without a card nobody asks for the signal, which takes time to make', async () => {
-    const root = plantTree('empty');
+    const root = plantTree('epyc-vm');
     const signal = vi.fn(() => AbortSignal.abort());
     await detectMachine({ root, dataPath: root, env: NO_TOOLS, platform: 'linux', signal });
     expect(signal).not.toHaveBeenCalled();
