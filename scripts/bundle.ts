@@ -24,7 +24,7 @@ const bundle = await rolldown({
   preserveEntrySignatures: false,
   plugins: [{ name: 'commander-with-less', transform: commanderWithLess }],
   // Loaded late and not always: they stay packages. Commander is in every start.
-  external: ['undici', 'zod', 'ora', 'cli-table3', 'yaml', 'systeminformation'],
+  external: [/^undici/, 'zod', 'ora', 'cli-table3', 'yaml', 'systeminformation'],
 });
 await bundle.write({
   dir: out,

@@ -87,7 +87,7 @@ async function run(
   const limits = { keepAliveMs: 0, startDeadlineMs: options.timeout ?? null };
   const started = await start(wanted, limits, context);
   await using session = started.session;
-  // Late: they bring undici (40 ms), and by now the engine runs.
+  // Late: they bring undici (20 ms), and by now the engine runs.
   const [{ benchPrompt }, { benchJson, printBench }] = await Promise.all([
     import('../measure/bench-prompt.ts'),
     import('./bench-report.ts'),

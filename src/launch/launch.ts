@@ -134,7 +134,7 @@ async function settle(
   if (first.state === 'ready') return new Session(facts, link);
   options.onPhase('start', options.engine.name, null);
   try {
-    // Late: it brings undici (40 ms), and the guard is on its way by now.
+    // Late: it brings undici (20 ms), and the guard is on its way by now.
     const { watchStart } = await import('./watch-start.ts');
     const started = await watchStart(link, { plan, first, options });
     if (started === 'address-busy' || started === 'retry') {
