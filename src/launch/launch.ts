@@ -141,6 +141,8 @@ async function settle(
       link.end();
       return started;
     }
+    // Who joined a start that was under way did not pay for it from its beginning.
+    if (!isStarter) return new Session(facts, link);
     return new Session({ ...facts, startMs: started.startMs, loadMs: started.loadMs }, link);
   } catch (error) {
     // The start failed or was given up: let go, and let the guard clear the tree before we report.
