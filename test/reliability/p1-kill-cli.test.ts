@@ -1,8 +1,8 @@
 /** P1 through the real CLI: `kill -9` at any moment of a `generate`, and of a first install. */
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { resolvePaths } from '../../src/base/paths.ts';
+import { liveHome, MODEL } from '../live/home.ts';
 import { runCli, type RunningCli, startCli } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { preparedHome } from '../support/prepared-home.ts';
@@ -122,24 +122,17 @@ test.runIf(runsHere('P1 (install)', problem))(
   300_000,
 );
 
-/** Engines and models of the user who runs the tests; only read. */
-const DATA = resolvePaths().data;
 const LLAMA_KILLS = isFullSize ? 60 : 20;
-const DEMO_MODEL = join(DATA, 'models', 'smollm2-135m', 'SmolLM2-135M-Instruct.Q4_1.gguf');
-const llamaProblem =
-  problem ??
-  (existsSync(join(DATA, 'engines', 'llama-cpp')) && existsSync(DEMO_MODEL)
-    ? null
-    : `llama.cpp and the demo model are not in ${DATA}; one \`hyperllama generate\` installs them`);
 
-test.runIf(runsHere('P1 (llama.cpp)', llamaProblem))(
+test.runIf(runsHere('P1 (llama.cpp)', problem))(
   'leaves nothing of a real llama.cpp when the CLI gets kill -9',
   async () => {
     const suite = new Suite('p1-kill-llama-cpp');
+    using installed = await liveHome();
     await suite.run(LLAMA_KILLS, { width: 1, deadlineMs: 500_000 }, async (index) => {
-      using home = temporaryHome({ dataOf: join(DATA, '..') });
+      using home = installed.trial();
       const cli = startCli(
-        ['generate', 'smollm2:135m', 'Tell a long story.', '--max-tokens', '400', '--quiet'],
+        ['generate', MODEL, 'Tell a long story.', '--max-tokens', '400', '--quiet'],
         { home: home.path, deadlineMs: CLI_DEADLINE_MS },
       );
       const isSpawned = (): boolean => enginesOfHome(home.path).length > 0;

@@ -22,11 +22,13 @@ export async function probeDarwin(options: {
   readonly signal?: () => AbortSignal;
 }): Promise<MachineParts> {
   // Unknown names make it end with 1; what it printed until then still holds.
+  const signal = options.signal?.();
   const result = await runCommand('sysctl', SYSCTL_NAMES, {
     deadlineMs: SYSCTL_DEADLINE_MS,
     env: options.env,
-    ...(options.signal === undefined ? {} : { signal: options.signal() }),
+    ...(signal === undefined ? {} : { signal }),
   });
+  signal?.throwIfAborted();
   return darwinParts(parseSysctl(result.kind === 'exited' ? result.stdout : ''));
 }
 

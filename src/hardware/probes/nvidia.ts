@@ -170,14 +170,16 @@ async function runNvidiaSmi(
 ): Promise<string | null> {
   // Loaded here: a machine without a card must not pay for child processes.
   const { runCommand } = await import('../../base/exec.ts');
+  const signal = context.signal?.();
   const limits = {
     deadlineMs: context.deadlineMs ?? NVIDIA_SMI_DEADLINE_MS,
     env: context.env,
-    ...(context.signal === undefined ? {} : { signal: context.signal() }),
+    ...(signal === undefined ? {} : { signal }),
   };
   let result = await runCommand('nvidia-smi', args, limits);
   if (result.kind === 'missing' && context.files.exists(NVIDIA_SMI_WSL)) {
     result = await runCommand(NVIDIA_SMI_WSL, args, limits);
   }
+  signal?.throwIfAborted();
   return result.kind === 'exited' ? result.stdout : null;
 }
