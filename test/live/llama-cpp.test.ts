@@ -86,6 +86,9 @@ function linkIfAny(path: string): string {
   }
 }
 
+/** Greedy, and 2,000 tokens long at the least: nothing ends it but the test. */
+const STORY = ['generate', MODEL, 'Tell a long story.', '--temperature', '0'] as const;
+
 describe('an answer of the real model', () => {
   it(
     'at temperature 0 is that of the other engines with the same values: Tokyo',
@@ -265,7 +268,7 @@ describe('one engine', () => {
     'is joined while it runs, and left running by the second who leaves first',
     async () => {
       using home = shared.trial();
-      const story = ['generate', MODEL, 'Count to one thousand.', '--max-tokens', '400'];
+      const story = [...STORY, '--max-tokens', '400'];
       const first = startLive([...story, '--temperature', '0'], { home: home.path });
       const hasText = (): boolean => first.output().stdout.length > 0;
       await until('text', hasText, ANSWER_DEADLINE_MS);
@@ -284,7 +287,7 @@ describe('one engine', () => {
     'is gone after Ctrl-C, with the text so far on stdout',
     async () => {
       using home = shared.trial();
-      const story = ['generate', MODEL, 'Count to one thousand.', '--max-tokens', '2000'];
+      const story = [...STORY, '--max-tokens', '2000'];
       const running = startLive(story, { home: home.path });
       await until('text', () => running.output().stdout.length > 20, ANSWER_DEADLINE_MS);
       running.child.kill('SIGINT');
@@ -301,7 +304,7 @@ describe('one engine', () => {
     'that somebody kills is named as killed, and the next question has a new one',
     async () => {
       using home = shared.trial();
-      const story = ['generate', MODEL, 'Count to one thousand.', '--max-tokens', '2000'];
+      const story = [...STORY, '--max-tokens', '2000'];
       const running = startLive(story, { home: home.path });
       await until('text', () => running.output().stdout.length > 20, ANSWER_DEADLINE_MS);
       const ps = await live(['ps', '--json'], { home: home.path });
@@ -320,7 +323,7 @@ describe('one engine', () => {
     'listens on a socket that only this user can reach, and on no port',
     async () => {
       using home = shared.trial();
-      const story = ['generate', MODEL, 'Count to one thousand.', '--max-tokens', '2000'];
+      const story = [...STORY, '--max-tokens', '2000'];
       const running = startLive(story, { home: home.path });
       await until('text', () => running.output().stdout.length > 0, ANSWER_DEADLINE_MS);
       const ps = await live(['ps', '--json'], { home: home.path });

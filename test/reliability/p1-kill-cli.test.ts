@@ -132,7 +132,7 @@ test.runIf(runsHere('P1 (llama.cpp)', problem))(
     await suite.run(LLAMA_KILLS, { width: 1, deadlineMs: 500_000 }, async (index) => {
       using home = installed.trial();
       const cli = startCli(
-        ['generate', MODEL, 'Tell a long story.', '--max-tokens', '400', '--quiet'],
+        ['generate', MODEL, 'Tell a long story.', '--temperature', '0', '--quiet'],
         { home: home.path, deadlineMs: CLI_DEADLINE_MS },
       );
       const isSpawned = (): boolean => enginesOfHome(home.path).length > 0;
