@@ -23,7 +23,7 @@ export type { HubReference, Reference, ShortReference } from './reference-gramma
 export function parseReference(text: string): Reference {
   if (text === '' || text.length > TEXT_LENGTH_MAX) refuse(text, EXPECTED);
   if (text.startsWith('-')) refuse(text, `${EXPECTED}; a name does not begin with \`-\``);
-  if (/\p{Cc}/u.test(text)) refuse(text, `${EXPECTED}, without control characters`);
+  if (CONTROL.test(text)) refuse(text, `${EXPECTED}, without control characters`);
   if (isPathLike(text)) return { kind: 'path', path: text };
   const name = text.normalize('NFC');
   const scheme = SCHEME.exec(name);
@@ -38,7 +38,7 @@ export function parseReference(text: string): Reference {
 export function formatReference(reference: Reference): string {
   switch (reference.kind) {
     case 'path':
-      return isPathLike(reference.path) ? reference.path : `file:${reference.path}`;
+      return isBarePath(reference.path) ? reference.path : `file:${reference.path}`;
     case 'hub': {
       const { repo, variant, revision, path } = reference;
       return `hf:${repo}${suffix(':', variant)}${suffix('@', revision)}${suffix('/', path)}`;
@@ -71,6 +71,12 @@ function isPathLike(text: string): boolean {
   return text.split('/').length > 2 || WEIGHT_FILE.test(text);
 }
 
+/** A path that reads as one without `file:`; what begins with `-` would be refused as an option. */
+function isBarePath(path: string): boolean {
+  return isPathLike(path) && !path.startsWith('-');
+}
+
+const CONTROL = /\p{Cc}/u;
 const SCHEME = /^(hf|ollama|lmstudio|pypi|https?|file):(.*)$/is;
 const HUB_PAGE = /^(?:www\.)?(?:huggingface\.co|hf\.co)\/(.*)$/is;
 const WEIGHT_FILE = /\.(?:gguf|safetensors|bin|pth?|ckpt|pkl)$/i;
@@ -112,7 +118,7 @@ function filePath(text: string, body: string): string {
   try {
     const url = new URL(text);
     const path = decodeURIComponent(url.pathname);
-    if (url.host === '' && path !== '' && !path.includes('\0')) return path;
+    if (url.host === '' && path !== '' && !CONTROL.test(path)) return path;
   } catch {
     // Falls through to the refusal.
   }

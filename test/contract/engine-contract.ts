@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { assert, property, string } from 'fast-check';
+import { assert, property, string } from '../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import type { Engine, EngineMetrics, LogReading } from '../../src/engines/engine.ts';
 import { ENGINE_SPEC, TRAITS } from '../../src/engines/engine.ts';

@@ -1,5 +1,5 @@
 /** How an error and a table look. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
 import {

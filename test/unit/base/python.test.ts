@@ -1,7 +1,7 @@
 /** Which Python runs the services, among those a PATH has. */
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
 import { compareVersions, findPython, type Python } from '../../../src/base/python.ts';

@@ -1,5 +1,5 @@
 /** Where an event ends, at any split of the bytes. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import { SseReader } from '../../../src/base/sse.ts';
 

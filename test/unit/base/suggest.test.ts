@@ -1,5 +1,5 @@
 /** Which known names are offered for a mistyped one. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import { nearestNames } from '../../../src/base/suggest.ts';
 

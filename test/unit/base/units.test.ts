@@ -1,5 +1,5 @@
 /** Quantities as people read them. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import {
   formatBytes,

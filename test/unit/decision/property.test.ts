@@ -9,8 +9,8 @@ import {
   record,
   subarray,
   double,
-} from 'fast-check';
-import type { Arbitrary } from 'fast-check';
+} from '../../support/property.ts';
+import type { Arbitrary } from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
 import {

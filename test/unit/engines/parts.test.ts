@@ -1,7 +1,7 @@
 /** What an engine's stream says: recorded streams of five engines, and what none should send. */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import { SseReader } from '../../../src/base/sse.ts';
 import { readErrorBody, readParts, type Part } from '../../../src/engines/parts.ts';

@@ -1,5 +1,5 @@
 /** TTFT, TPOT and tokens per second: one definition, on the stamps of one answer. */
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 import {
   outputTokens,

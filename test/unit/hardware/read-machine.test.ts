@@ -1,4 +1,4 @@
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { expect, test } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
 import { detectMachine } from '../../../src/hardware/detect.ts';

@@ -1,5 +1,5 @@
 /** Do the statistics say what the textbooks say, and nothing where there is too little to say? */
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, test } from 'vitest';
 import {
   equivalence,

@@ -1,5 +1,5 @@
 /** Is our Student's t the one in the tables? */
-import * as fc from 'fast-check';
+import * as fc from '../../support/property.ts';
 import { describe, expect, test } from 'vitest';
 import {
   incompleteBeta,

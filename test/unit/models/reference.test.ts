@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import fc from '../../support/property.ts';
 import { describe, expect, it } from 'vitest';
 
 import { HyperLlamaError } from '../../../src/base/errors.ts';
@@ -101,6 +101,7 @@ describe('parseReference', () => {
     ['pypi:-x'],
     ['file:'],
     ['file://host/x'],
+    ['file:///a%01b'],
     ['x'.repeat(5000)],
   ])('refuses %j as an option, saying what is expected', (text) => {
     expect(() => parseReference(text)).toThrow(
@@ -110,6 +111,11 @@ describe('parseReference', () => {
 
   it('takes names in composed form, whichever way they were typed', () => {
     expect(parseReference('modell-a\u0308')).toEqual(short('modell-\u00e4'));
+  });
+
+  it('reads a path that looks like an option the same again', () => {
+    const reference = parseReference('file:-https://');
+    expect(parseReference(formatReference(reference))).toEqual(reference);
   });
 
   it('throws nothing but its own refusal, and its answer reads the same again', () => {
