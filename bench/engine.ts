@@ -15,24 +15,32 @@ import { measureGenerate, measureReady } from './support/cold-start.ts';
 import { startDirect } from './support/direct.ts';
 import { cannotMeasure, Options } from './support/options.ts';
 import { printGoal, printHead, printNoise, ratioOf, ratioText, spread } from './support/report.ts';
-import { EFFORT_FULL, EFFORT_SHORT, measureSpeed, type Speed } from './support/speed.ts';
-import { findBest, type Candidate } from './support/sweep.ts';
+import {
+  EFFORT_FULL,
+  EFFORT_SHORT,
+  measurePair,
+  type Measured,
+  type Speed,
+} from './support/speed.ts';
+import { findBest, namedCandidate, type Candidate } from './support/sweep.ts';
 
 const options = new Options('engine', {
   quick: { value: null, about: 'fewer rounds, smaller requests, a shorter sweep: preliminary' },
   only: { value: 'GOALS', about: 'g14,g19,g20 (default all)' },
   model: { value: 'REF', about: 'default smollm2:135m' },
   rounds: { value: 'N', about: 'rounds of G19 (default 8, quick 3)' },
+  winner: { value: 'NAME', about: '`plain` or `our flags`, found by an earlier sweep: skips it' },
   concurrency: { value: 'LIST', about: 'users at once of G19 (default 1,8)' },
-  minutes: { value: 'N', about: 'no new round of G19 after this (default 20)' },
+  minutes: { value: 'N', about: 'no new round of G19 after this (default 30)' },
   cli: { value: 'FILE', about: 'built program (default dist/bin/cli.js)' },
 });
 const IS_QUICK = options.has('quick');
 const ONLY = new Set(options.text('only', 'g14,g19,g20').split(','));
 const MODEL = options.text('model', 'smollm2:135m');
 const ROUNDS = options.integer('rounds', IS_QUICK ? 3 : 8);
+const WINNER = options.has('winner') ? options.text('winner', '') : null;
 const CONCURRENCIES = options.text('concurrency', '1,8').split(',').map(Number);
-const BUDGET_MS = options.integer('minutes', 20) * 60_000;
+const BUDGET_MS = options.integer('minutes', 30) * 60_000;
 const CLI = options.text('cli', fileURLToPath(new URL('../dist/bin/cli.js', import.meta.url)));
 const COLD_ROUNDS = IS_QUICK ? 4 : 12;
 const EFFORT = IS_QUICK ? EFFORT_SHORT : EFFORT_FULL;
@@ -100,17 +108,20 @@ async function compare(concurrency: number, context: Context): Promise<void> {
   const { wanted, choice } = await prepare(concurrency, context);
   const { contextTokens, slots } = choice.plan;
   console.log(`\n## G19: our default plan ÷ the best hand-tuned direct command, c=${concurrency}`);
-  console.log(`   same build, ${slots} slots of ${contextTokens} tokens; sweep:`);
+  console.log(
+    `   same build, ${slots} slots of ${contextTokens} tokens${WINNER === null ? '; sweep:' : ''}`,
+  );
   const effort = EFFORT_SHORT;
-  const best = await findBest({ choice, concurrency, effort, socket, isQuick: IS_QUICK });
+  const sweep = { choice, concurrency, effort, socket, isQuick: IS_QUICK };
+  const best = WINNER === null ? await findBest(sweep) : namedCandidate(WINNER, sweep);
   console.log(`   winner: ${best.name}\n   ${best.command(socket).join(' ')}`);
   const [ours, direct]: [Speed[], Speed[]] = [[], []];
   for (let round = 0; round < ROUNDS; round += 1) {
     if (performance.now() - begunAtMs > BUDGET_MS && ours.length >= 2) break;
-    const measured = { concurrency, effort: EFFORT, seed: 100 + round };
-    const a = async (): Promise<unknown> => ours.push(await measureOurs(wanted, context, measured));
-    const b = async (): Promise<unknown> => direct.push(await measureBest(best, choice, measured));
-    for (const side of round % 2 === 0 ? [a, b] : [b, a]) await side();
+    const what = { concurrency, effort: EFFORT, seed: 100 + round };
+    const speeds = await measureRound(best, wanted, context, what);
+    ours.push(speeds.ours);
+    direct.push(speeds.direct);
   }
   for (const metric of ['decode', 'prefill'] as const) {
     const [left, right] = [ours, direct].map((side) => side.map((speed) => speed[metric]));
@@ -129,21 +140,27 @@ async function compare(concurrency: number, context: Context): Promise<void> {
   }
 }
 
-type Measured = Parameters<typeof measureSpeed>[1];
-
-/** Each call starts an engine of its own and ends it: the unit of replication is the start. */
-async function measureOurs(wanted: Wanted, context: Context, what: Measured): Promise<Speed> {
+/** A round has engines of its own on both sides: the unit of replication is the start. */
+async function measureRound(
+  best: Candidate,
+  wanted: Wanted,
+  context: Context,
+  what: Measured,
+): Promise<{ readonly ours: Speed; readonly direct: Speed }> {
   const limits = { keepAliveMs: 0, startDeadlineMs: null };
   const { session, choice } = await start(wanted, limits, context);
   await using held = session;
   if (held.facts.isAttached) throw new Error('an engine was running already');
-  return await measureSpeed({ address: held.facts.address, choice }, what);
-}
-
-async function measureBest(best: Candidate, choice: Choice, what: Measured): Promise<Speed> {
   const direct = await startDirect(choice, best.command(socket), socket);
   try {
-    return await measureSpeed({ address: direct.address, choice }, what);
+    const ours = { address: held.facts.address, choice };
+    const theirs = { address: direct.address, choice };
+    // Who begins changes from round to round.
+    const isOursFirst = what.seed % 2 === 0;
+    const { a, b } = isOursFirst
+      ? await measurePair(ours, theirs, what)
+      : await measurePair(theirs, ours, what);
+    return isOursFirst ? { ours: a, direct: b } : { ours: b, direct: a };
   } finally {
     await direct.stop();
   }

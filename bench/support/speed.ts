@@ -32,29 +32,55 @@ export interface Effort {
   readonly repeats: number;
 }
 
-export const EFFORT_FULL: Effort = { decodeTokens: 128, prefillWords: 512, repeats: 3 };
+/** In each of `repeats` blocks every side is measured twice: ABBA. */
+export const EFFORT_FULL: Effort = { decodeTokens: 64, prefillWords: 384, repeats: 2 };
 /** For a sweep, where many settings are tried and the best are measured again. */
 export const EFFORT_SHORT: Effort = { decodeTokens: 64, prefillWords: 384, repeats: 2 };
 
 /** One load run; nothing here takes longer on a machine that is worth measuring. */
 const RUN_DEADLINE_MS = 300_000;
 
-/** `seed` makes the prompts: one for both sides of a round. */
-export async function measureSpeed(
-  target: Target,
-  { concurrency, effort, seed }: { concurrency: number; effort: Effort; seed: number },
-): Promise<Speed> {
-  const run = new Runs(target, concurrency, seed);
-  // Warm-up of the same shapes: memory of every slot is touched once.
-  await run.load({ words: effort.prefillWords / 4, maxTokens: 8, requests: concurrency });
-  const decode: number[] = [];
-  const prefill: number[] = [];
-  for (let repeat = 0; repeat < effort.repeats; repeat += 1) {
-    const shape = { words: 16, maxTokens: effort.decodeTokens, requests: concurrency };
-    decode.push(decodeSpeed(await run.load(shape)));
-    prefill.push(await run.prefill(effort.prefillWords));
+export interface Measured {
+  readonly concurrency: number;
+  readonly effort: Effort;
+  /** Makes the prompts: one for both sides of a round. */
+  readonly seed: number;
+}
+
+export async function measureSpeed(target: Target, what: Measured): Promise<Speed> {
+  const run = new Runs(target, what);
+  await run.warmUp();
+  const speeds: Speed[] = [];
+  for (let repeat = 0; repeat < what.effort.repeats; repeat += 1) speeds.push(await run.once());
+  return middle(speeds);
+}
+
+/**
+ * Two engines that run side by side, asked in turns (ABBA): whatever else slows the machine for
+ * seconds or minutes slows both.
+ */
+export async function measurePair(
+  a: Target,
+  b: Target,
+  what: Measured,
+): Promise<{ readonly a: Speed; readonly b: Speed }> {
+  const [left, right] = [new Runs(a, what), new Runs(b, what)];
+  await left.warmUp();
+  await right.warmUp();
+  const [lefts, rights]: [Speed[], Speed[]] = [[], []];
+  for (let block = 0; block < what.effort.repeats; block += 1) {
+    lefts.push(await left.once());
+    rights.push(await right.once(), await right.once());
+    lefts.push(await left.once());
   }
-  return { decode: median(decode), prefill: median(prefill) };
+  return { a: middle(lefts), b: middle(rights) };
+}
+
+function middle(speeds: readonly Speed[]): Speed {
+  return {
+    decode: median(speeds.map(({ decode }) => decode)),
+    prefill: median(speeds.map(({ prefill }) => prefill)),
+  };
 }
 
 /** One token of the shortest prompt, as our readiness proof asks for it. */
@@ -77,10 +103,25 @@ export function requestOf(content: string, maxTokens: number): GenerateRequest {
 class Runs {
   readonly #target: Target;
   readonly #concurrency: number;
+  readonly #effort: Effort;
   #seed: number;
 
-  constructor(target: Target, concurrency: number, seed: number) {
-    [this.#target, this.#concurrency, this.#seed] = [target, concurrency, seed * 1000];
+  constructor(target: Target, { concurrency, effort, seed }: Measured) {
+    [this.#target, this.#concurrency, this.#effort] = [target, concurrency, effort];
+    this.#seed = seed * 1000;
+  }
+
+  /** The same shapes as measured: memory of every slot is touched once. */
+  async warmUp(): Promise<void> {
+    const words = this.#effort.prefillWords / 4;
+    await this.load({ words, maxTokens: 8, requests: this.#concurrency });
+  }
+
+  async once(): Promise<Speed> {
+    const { decodeTokens, prefillWords } = this.#effort;
+    const shape = { words: 16, maxTokens: decodeTokens, requests: this.#concurrency };
+    const decode = decodeSpeed(await this.load(shape));
+    return { decode, prefill: await this.prefill(prefillWords) };
   }
 
   async load(shape: { words: number; maxTokens: number; requests: number }): Promise<Load> {
@@ -97,7 +138,7 @@ class Runs {
   async prefill(words: number): Promise<number> {
     if (this.#concurrency > 1) {
       const requests = this.#concurrency;
-      return burstSpeed(await this.load({ words: words / 2, maxTokens: 1, requests }));
+      return burstSpeed(await this.load({ words: words / 4, maxTokens: 1, requests }));
     }
     const short = await answersOf(this.#target, { concurrency: 1, requests: [requestOf('Hi', 1)] });
     const long = await this.load({ words, maxTokens: 1, requests: 1 });

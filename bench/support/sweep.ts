@@ -65,6 +65,22 @@ function baseSettings({ choice }: SweepOptions, cores: number): Settings {
   return { n_ctx: contextTokens * slots, n_parallel: slots, ...threads(cores) };
 }
 
+/** One of the two whose settings need no sweep to be known. */
+export function namedCandidate(name: string, options: SweepOptions): Candidate {
+  const { choice } = options;
+  const cores = choice.machine.cpu.coresPhysical ?? availableParallelism();
+  const known: readonly Candidate[] = [
+    {
+      name: 'plain',
+      command: (socket) => handCommand(choice, socket, baseSettings(options, cores)),
+    },
+    { name: 'our flags', command: (socket) => planCommand(choice, socket) },
+  ];
+  const found = known.find((candidate) => candidate.name === name);
+  if (found === undefined) throw new Error(`no candidate is called \`${name}\``);
+  return found;
+}
+
 export async function findBest(options: SweepOptions): Promise<Candidate> {
   const { choice } = options;
   const cores = choice.machine.cpu.coresPhysical ?? availableParallelism();
