@@ -3,7 +3,7 @@
  * `N passed, N failed`. Installs what the Python tests need from their hash lock by itself.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -93,12 +93,16 @@ function python(): void {
     writeFileSync(marker, readFileSync(lock, 'utf8'));
   }
   const pythonEnv = { ...env, PYTHONPATH: tools };
-  const run = (args: readonly string[]): { status: number | null; stdout: string } => {
+  const services = join(root, 'python-services');
+  const run = (
+    args: readonly string[],
+    more: Readonly<Record<string, string>> = {},
+  ): { status: number | null; stdout: string } => {
     const { status, stdout } = spawnSync('python3', ['-m', ...args], {
-      cwd: join(root, 'python-services'),
+      cwd: services,
       stdio: ['ignore', 'pipe', 'inherit'],
       encoding: 'utf8',
-      env: pythonEnv,
+      env: { ...pythonEnv, ...more },
     });
     process.stdout.write(stdout);
     return { status, stdout };
@@ -106,9 +110,13 @@ function python(): void {
   for (const args of [
     ['ruff', 'check', '.'],
     ['ruff', 'format', '--check', '.'],
-    ['mypy', '.'],
+    // Apart: every service has files of the same names.
+    ...readdirSync(services)
+      .filter((name) => name === 'shared' || existsSync(join(services, name, 'service.py')))
+      .map((name) => ['mypy', name]),
   ]) {
-    const isGood = run(args).status === 0;
+    const folder = args[0] === 'mypy' ? { MYPYPATH: join(services, args.at(-1) ?? '') } : {};
+    const isGood = run(args, folder).status === 0;
     if (isGood) passed += 1;
     else failed += 1;
     console.log(`${isGood ? '✓' : '✗'} ${args.join(' ')}`);

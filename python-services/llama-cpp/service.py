@@ -11,35 +11,29 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "shared"))
 
+from hyperllama_service.service import run_service  # noqa: E402
+
 DISTRIBUTION = "xllamacpp"
 
 
-def main(argv: list[str]) -> int:
-    """Do what the verb says and return the exit code."""
-    verb = argv[1] if len(argv) > 1 else ""
-    if verb == "serve":
-        from hyperllama_service.serve import serve
+def _host(argv: list[str]) -> int:
+    from host import host
 
-        return serve(os.path.abspath(__file__))
-    if verb == "host":
-        from host import host
+    return host(argv)
 
-        return host(argv[3:] if argv[2:3] == ["--"] else argv[2:])
-    if verb == "describe":
-        from hyperllama_service.describe import describe
 
-        return describe(DISTRIBUTION, build=DISTRIBUTION)
-    if verb in ("check", "prepare"):
-        import proof
+def _check(_: list[str]) -> int:
+    from proof import check
 
-        return proof.check() if verb == "check" else proof.prepare()
-    sys.stderr.write("usage: service.py describe|check|prepare|serve|host [-- FLAGS]\n")
-    return 2
+    return check()
+
+
+def _prepare(_: list[str]) -> int:
+    from proof import prepare
+
+    return prepare()
 
 
 if __name__ == "__main__":
-    code = main(sys.argv)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # Nothing here needs the interpreter's farewell, which takes a few milliseconds.
-    os._exit(code)
+    verbs = {"check": _check, "prepare": _prepare, "host": _host}
+    run_service(__file__, distribution=DISTRIBUTION, build=DISTRIBUTION, verbs=verbs)

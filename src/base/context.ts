@@ -13,8 +13,11 @@ export interface Context {
   readonly log: Log;
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal;
-  /** Found at the first call. @throws HL_PYTHON_MISSING, HL_PYTHON_TOO_OLD */
-  readonly python: () => Promise<Python>;
+  /**
+   * Found at the first call; `versionMin` where an engine needs a newer one than the services.
+   * @throws HL_PYTHON_MISSING, HL_PYTHON_TOO_OLD
+   */
+  readonly python: (versionMin?: string) => Promise<Python>;
   /** Asks a yes-or-no question; `--yes` answers yes, no terminal answers no. */
   readonly consent: (question: string) => Promise<boolean>;
 }

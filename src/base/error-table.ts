@@ -72,6 +72,7 @@ export interface ErrorParams {
   HL_ENGINE_UNKNOWN: { engine: string; known: readonly string[]; nearest: readonly string[] };
   HL_ENGINE_NOT_DRIVEN: { engine: string; alternative: string | null };
   HL_ENGINE_NOT_INSTALLED: { engine: string; id: string; because: string };
+  HL_CONSENT_NEEDED: { engine: string; id: string; bytesDownload: number; bytesOnDisk: number };
   HL_ENGINE_INSTALL_FAILED: { engine: string; id: string; because: string };
   HL_ENGINE_GPU_BUILD_MISSING: { engine: string; accelerator: string; because: string };
   HL_ENGINE_START_TIMEOUT: {
@@ -235,6 +236,14 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     503,
     (p) => `${p.engine} is not installed: ${p.because}`,
     (p) => `run \`hyperllama engines install ${p.id}\``,
+  ),
+  HL_CONSENT_NEEDED: row(
+    'engine',
+    6,
+    503,
+    (p) =>
+      `${p.engine} is not installed, and nobody said yes to ${formatBytes(p.bytesDownload)} of download and ${formatBytes(p.bytesOnDisk)} on disk`,
+    (p) => `run \`hyperllama engines install ${p.id}\`, or give \`--yes\``,
   ),
   HL_ENGINE_INSTALL_FAILED: row(
     'engine',

@@ -33,6 +33,8 @@ const CANDIDATES: readonly string[] = [
 export interface FindPythonOptions {
   /** From `--python` or the configuration; then nothing else is tried. */
   readonly asked: string | null;
+  /** Oldest version that will do; `PYTHON_MIN` when left out. */
+  readonly versionMin?: string | undefined;
   readonly cacheFolder: string;
   readonly env: NodeJS.ProcessEnv;
 }
@@ -42,7 +44,8 @@ export interface FindPythonOptions {
  */
 export async function findPython(options: FindPythonOptions): Promise<Python> {
   const path = options.env['PATH'] ?? '';
-  const key = JSON.stringify([options.asked, path]);
+  const needed = options.versionMin ?? PYTHON_MIN;
+  const key = JSON.stringify([options.asked, path, needed]);
   const cacheFile = join(options.cacheFolder, 'python.json');
   const cached = (await readState(cacheFile)) as CachedPython | null;
   if (cached?.key === key && programStamp(cached.python.executable) === cached.stamp) {
@@ -59,7 +62,7 @@ export async function findPython(options: FindPythonOptions): Promise<Python> {
     const python = await askPython(file, options.env);
     if (python === null) {
       tried.push(`\`${file}\` (does not run)`);
-    } else if (compareVersions(python.version, PYTHON_MIN) < 0) {
+    } else if (compareVersions(python.version, needed) < 0) {
       tried.push(`\`${file}\` (${python.version})`);
       tooOld ??= { ...python, name: file };
     } else {
@@ -70,9 +73,9 @@ export async function findPython(options: FindPythonOptions): Promise<Python> {
   }
   if (tooOld !== null) {
     const { name, version } = tooOld;
-    return fail('HL_PYTHON_TOO_OLD', { python: name, version, needed: PYTHON_MIN });
+    return fail('HL_PYTHON_TOO_OLD', { python: name, version, needed });
   }
-  return fail('HL_PYTHON_MISSING', { tried, needed: PYTHON_MIN });
+  return fail('HL_PYTHON_MISSING', { tried, needed });
 }
 
 /** Compares dotted numbers: negative when `a` is older. Anything not a number ends a part. */

@@ -16,6 +16,7 @@ import {
   removeEnvironment,
 } from '../launch/environment.ts';
 import { findInstallations } from '../launch/installations.ts';
+import { refuseFullDisk } from '../launch/preflight.ts';
 import { serviceFolderOf } from '../launch/engine-set.ts';
 import { knownEngines, thisMachine } from '../pipeline.ts';
 import { engineRows } from './engine-rows.ts';
@@ -92,6 +93,7 @@ async function installOne(id: string, options: InstallOptions, context: Context)
     const because = `there is no build for ${machine.os.platform ?? 'this system'}`;
     return fail('HL_ENGINE_INSTALL_FAILED', { engine: engine.name, id, because });
   }
+  refuseFullDisk(recipe, machine);
   const { output } = context;
   output.note(
     ` ${engine.name} ${engine.versionPinned} (${recipe.id}): ${formatBytes(recipe.bytesDownload)} to download, ${formatBytes(recipe.bytesOnDisk)} on disk`,
@@ -99,7 +101,7 @@ async function installOne(id: string, options: InstallOptions, context: Context)
   const progress = output.progress();
   const { installation, durationMs } = await installEnvironment(engine, recipe, {
     paths: context.paths,
-    python: await context.python(),
+    python: await context.python(engine.requirements.pythonMin),
     serviceFolder: await serviceFolderOf(engine, context.env),
     env: context.env,
     signal: context.signal,

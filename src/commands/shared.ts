@@ -88,9 +88,9 @@ export async function createContext(options: CommonOptions): Promise<Context> {
   const signal = interruptSignal();
   let python: Promise<Python> | null = null;
   const asked = options.python ?? config.python.value;
-  const find = async (): Promise<Python> => {
+  const find = async (versionMin?: string): Promise<Python> => {
     const { findPython } = await import('../base/python.ts');
-    return await findPython({ asked, cacheFolder: paths.cache, env });
+    return await findPython({ asked, versionMin, cacheFolder: paths.cache, env });
   };
   return {
     paths,
@@ -101,7 +101,7 @@ export async function createContext(options: CommonOptions): Promise<Context> {
     get signal() {
       return signal();
     },
-    python: () => (python ??= find()),
+    python: (versionMin) => (versionMin === undefined ? (python ??= find()) : find(versionMin)),
     consent: async (question) => options.yes === true || (await askOnTerminal(question)),
   };
 }

@@ -142,8 +142,8 @@ const engine: Engine = {
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: input.machine.nodes },
     }),
-  adaptRequest: (request) =>
-    chatRequest({ engineName: 'NVIDIA Dynamo', features: FEATURES }, request),
+  adaptRequest: (request, plan) =>
+    chatRequest({ engineName: 'NVIDIA Dynamo', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),
   readMetrics: (text) =>
     pickMetrics(text, {

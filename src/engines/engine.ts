@@ -23,6 +23,8 @@ export interface Engine {
   readonly command?: string;
   /** `false`: known to the decision and the documents, but this version cannot start it. */
   readonly isDriven: boolean;
+  /** Comes with the product: the one engine that is installed without a question. */
+  readonly isEmbedded?: true;
   /** The release that `environments` installs; a plan without an installation assumes it. */
   readonly versionPinned: string;
   /** Strongest first: of two engines with a trait the tree takes the one that lists it earlier. */

@@ -71,7 +71,8 @@ const engine: Engine = {
       startMsMax: 300_000,
       shutdown: { signal: 'SIGTERM', graceMs: 5000 },
     }),
-  adaptRequest: (request) => chatRequest({ engineName: 'ExLlamaV2', features: FEATURES }, request),
+  adaptRequest: (request, plan) =>
+    chatRequest({ engineName: 'ExLlamaV2', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(TABBY_LOG, line),
   readMetrics: () => NO_METRICS,
 };

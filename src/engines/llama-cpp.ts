@@ -25,6 +25,7 @@ import { LLAMA_SERVER, refuseInstallation } from './shared/llama-program.ts';
 import { LLAMA_LOG, readLlamaMetrics } from './shared/llama-readings.ts';
 import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
+import { computeThreads } from './shared/threads.ts';
 import { compareVersions } from './shared/versions.ts';
 
 /** The number at the end is llama.cpp's own build. */
@@ -217,9 +218,8 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
 
 function threadArguments({ machine }: EngineInput): readonly PlanArgument[] {
   const { coresPhysical, coresUsable } = machine.cpu;
-  const known = [coresPhysical, coresUsable].filter((cores) => cores !== null);
-  if (known.length === 0) return [];
-  const threads = Math.max(1, Math.min(...known));
+  const threads = computeThreads(machine);
+  if (threads === null) return [];
   const because = `physical cores this process may use (${coresPhysical ?? '?'} here, ${coresUsable ?? '?'} allowed); a second thread a core slows decoding down`;
   return [
     flag('--threads', threads, { because, origin: 'machine' }),
@@ -274,6 +274,7 @@ const engine: Engine = {
   license: 'MIT',
   command: 'llama-server',
   isDriven: true,
+  isEmbedded: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
   formats: FORMATS,
@@ -326,7 +327,7 @@ const engine: Engine = {
       // xllamacpp ends at once; llama-server first finishes the streams that run, for 15 s and more.
       shutdown: { signal: 'SIGTERM', graceMs: 5000 },
     }),
-  adaptRequest: (request) =>
+  adaptRequest: (request, plan) =>
     chatRequest(
       {
         engineName: 'llama.cpp',
@@ -334,6 +335,7 @@ const engine: Engine = {
         fields: ({ promptCache }) => ({ cache_prompt: promptCache, return_progress: true }),
       },
       request,
+      plan,
     ),
   readLog: (line) => readByRules(LLAMA_LOG, line),
   readMetrics: readLlamaMetrics,

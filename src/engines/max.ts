@@ -216,7 +216,8 @@ const engine: Engine = {
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
     }),
-  adaptRequest: (request) => chatRequest({ engineName: 'MAX', features: FEATURES }, request),
+  adaptRequest: (request, plan) =>
+    chatRequest({ engineName: 'MAX', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),
   readMetrics: (text) =>
     pickMetrics(text, {

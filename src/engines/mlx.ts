@@ -140,8 +140,8 @@ const engine: Engine = {
       shutdown: { signal: 'SIGTERM', graceMs: 3000 },
     }),
   // Another name than this one makes it load that model and drop ours.
-  adaptRequest: (request) =>
-    chatRequest({ engineName: 'MLX', features: FEATURES, model: 'default_model' }, request),
+  adaptRequest: (request, plan) =>
+    chatRequest({ engineName: 'MLX', features: FEATURES, model: 'default_model' }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),
   readMetrics: () => NO_METRICS,
 };

@@ -168,7 +168,8 @@ const engine: Engine = {
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
     }),
-  adaptRequest: (request) => chatRequest({ engineName: 'SGLang', features: FEATURES }, request),
+  adaptRequest: (request, plan) =>
+    chatRequest({ engineName: 'SGLang', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),
   readMetrics: (text) =>
     pickMetrics(text, {

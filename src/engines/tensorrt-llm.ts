@@ -151,8 +151,8 @@ const engine: Engine = {
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
     }),
-  adaptRequest: (request) =>
-    chatRequest({ engineName: 'TensorRT-LLM', features: FEATURES }, request),
+  adaptRequest: (request, plan) =>
+    chatRequest({ engineName: 'TensorRT-LLM', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),
   readMetrics: (text) => pickMetrics(text, {}),
 };

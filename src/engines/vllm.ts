@@ -24,6 +24,7 @@ import { modelPath } from './shared/identity.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
 import { pickMetrics, ratioOf, readSamples } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
+import { computeThreads } from './shared/threads.ts';
 import { byFamily, kvCacheGib, tensorDegree, torchFit } from './shared/torch.ts';
 
 const VERSION_PINNED = '0.32.0';
@@ -155,6 +156,19 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
     isPooling
       ? flag('--runner', 'pooling', { because: 'vectors, not text', origin: 'workload' })
       : null,
+    // 90 s of compilation on two cores: many answers later it has paid for itself.
+    verdict.device === 'cpu' && workload.concurrency === 1
+      ? toggle('--enforce-eager', {
+          because: 'one user on a CPU waits longer for the compiler than for the answer',
+          origin: 'workload',
+        })
+      : null,
+    verdict.device === 'cpu'
+      ? null
+      : flag('--kv-cache-memory-bytes', verdict.memory.kvCacheBytes, {
+          because: 'bytes, not a share of the card: another model may stand beside it',
+          origin: 'workload',
+        }),
     parser === null
       ? null
       : toggle('--enable-auto-tool-choice', {
@@ -170,14 +184,23 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
   return args.filter((arg) => arg !== null);
 }
 
-function planEnvironment(verdict: VerdictOk): Record<string, string> {
-  const quiet = { HF_HUB_OFFLINE: '1', VLLM_NO_USAGE_STATS: '1', DO_NOT_TRACK: '1' };
+function planEnvironment({ machine }: EngineInput, verdict: VerdictOk): Record<string, string> {
+  const quiet = {
+    HF_HUB_OFFLINE: '1',
+    VLLM_NO_USAGE_STATS: '1',
+    DO_NOT_TRACK: '1',
+    // What was compiled once is there at the next start; their defaults end with the session.
+    VLLM_CACHE_ROOT: '{cache}/vllm',
+    TORCHINDUCTOR_CACHE_DIR: '{cache}/inductor',
+  };
   if (verdict.device === 'cpu') {
+    const threads = computeThreads(machine);
     return {
       ...quiet,
       VLLM_CPU_KVCACHE_SPACE: String(kvCacheGib(verdict)),
       // `auto` keeps a core for itself: half of a machine with two.
       VLLM_CPU_OMP_THREADS_BIND: 'nobind',
+      ...(threads === null ? {} : { OMP_NUM_THREADS: String(threads) }),
     };
   }
   const name = verdict.device === 'amd' ? 'HIP_VISIBLE_DEVICES' : 'CUDA_VISIBLE_DEVICES';
@@ -233,12 +256,29 @@ const engine: Engine = {
   homepage: 'https://docs.vllm.ai',
   license: 'Apache-2.0',
   command: 'vllm serve',
-  isDriven: false,
+  isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
-  environments: [],
+  environments: [
+    {
+      id: 'cpu',
+      when: { platforms: ['linux'], devices: ['cpu'] },
+      lock: 'cpu.lock.txt',
+      index: null,
+      bytesDownload: 1_500_000_000,
+      bytesOnDisk: 5_900_000_000,
+    },
+    {
+      id: 'cuda',
+      when: { platforms: ['linux'], devices: ['nvidia'] },
+      lock: 'cuda.lock.txt',
+      index: null,
+      bytesDownload: 4_000_000_000,
+      bytesOnDisk: 9_500_000_000,
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>
@@ -246,7 +286,7 @@ const engine: Engine = {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? (verdict.device === 'cpu' ? 'vllm-cpu' : 'vllm'),
       args: planArguments(input, verdict),
-      environment: planEnvironment(verdict),
+      environment: planEnvironment(input, verdict),
       listen: 'unix',
       readinessPath: '/health',
       // 182 s cold on two cores, half of it compilation; a large model compiles for longer.
@@ -254,7 +294,8 @@ const engine: Engine = {
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
     }),
-  adaptRequest: (request) => chatRequest({ engineName: 'vLLM', features: FEATURES }, request),
+  adaptRequest: (request, plan) =>
+    chatRequest({ engineName: 'vLLM', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),
   readMetrics,
 };

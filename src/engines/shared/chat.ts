@@ -2,6 +2,7 @@
  * Answers: our request as the body of an OpenAI chat completion, and a warning for each field the
  * engine will not honour. Always a stream with usage: nothing else can be cancelled or timed.
  */
+import type { EnginePlan } from '../engine.ts';
 import type {
   AdaptedRequest,
   FeatureSupport,
@@ -16,13 +17,17 @@ export interface ChatRules {
   /** For the warnings: `llama.cpp`. */
   readonly engineName: string;
   readonly features: Features;
-  /** What the engine's server calls the model; `{served-name}` is filled in by the session. */
+  /** What the engine's server calls the model; absent = the name it is served under. */
   readonly model?: string;
   /** Fields beyond OpenAI's; they win over ours. */
   readonly fields?: (request: GenerateRequest) => Readonly<Record<string, unknown>>;
 }
 
-export function chatRequest(rules: ChatRules, request: GenerateRequest): AdaptedRequest {
+export function chatRequest(
+  rules: ChatRules,
+  request: GenerateRequest,
+  { model }: Pick<EnginePlan, 'model'>,
+): AdaptedRequest {
   const asked: readonly [RequestFeature, boolean, Record<string, unknown>][] = [
     ['max_tokens', request.maxTokens !== null, { max_tokens: request.maxTokens }],
     ['temperature', request.temperature !== null, { temperature: request.temperature }],
@@ -33,7 +38,7 @@ export function chatRequest(rules: ChatRules, request: GenerateRequest): Adapted
     ['json_schema', request.schema !== null, { response_format: schemaFormat(request.schema) }],
   ];
   const body: Record<string, unknown> = {
-    model: rules.model ?? '{served-name}',
+    model: rules.model ?? model.name,
     messages: request.messages,
     stream: true,
     stream_options: { include_usage: true },

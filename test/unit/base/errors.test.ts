@@ -25,6 +25,7 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
   HL_ENGINE_UNKNOWN: { engine: 'lama', known: ['llama-cpp'], nearest: ['llama-cpp'] },
   HL_ENGINE_NOT_DRIVEN: { engine: 'E', alternative: 'F' },
   HL_ENGINE_NOT_INSTALLED: { engine: 'E', id: 'e', because: 'there is no environment of it' },
+  HL_CONSENT_NEEDED: { engine: 'E', id: 'e', bytesDownload: 1e9, bytesOnDisk: 3e9 },
   HL_ENGINE_INSTALL_FAILED: { engine: 'E', id: 'e', because: 'pip said no' },
   HL_ENGINE_GPU_BUILD_MISSING: { engine: 'E', accelerator: 'RTX', because: 'no index' },
   HL_ENGINE_START_TIMEOUT: { engine: 'E', phase: 'load', durationMs: 61_000, limit: 'too long' },

@@ -144,8 +144,14 @@ describe('a tie of equal strength', () => {
 });
 
 describe('decideDriven', () => {
+  /** As if this version could start llama.cpp only. */
+  const onlyLlama = (input: DecideInput): DecideInput => ({
+    ...input,
+    engines: input.engines.map((engine) => ({ ...engine, isDriven: engine.id === 'llama-cpp' })),
+  });
+
   it('chooses among what can be started, and names the better one that cannot', () => {
-    const decision = decideDriven(caseOf(HERE, 'demo-135m-both', CROWD));
+    const decision = decideDriven(onlyLlama(caseOf(HERE, 'demo-135m-both', CROWD)));
     expect(decision.engine.id).toBe('llama-cpp');
     expect(decision.because.at(-1)).toEqual({
       code: 'better-not-driven',
@@ -160,13 +166,13 @@ describe('decideDriven', () => {
   });
 
   it('says which engine would serve it when none that can be started does', () => {
-    const error = errorOf(() => decideDriven(caseOf(HERE, 'demo-135m-bf16')));
+    const error = errorOf(() => decideDriven(onlyLlama(caseOf(HERE, 'demo-135m-bf16'))));
     expect(error.code).toBe('HL_NO_ENGINE_FITS');
     expect(error.message).toContain('vLLM: could serve it, but this version cannot start it yet');
   });
 
   it('refuses an engine it cannot start by name, with one that it can', () => {
-    const input = { ...caseOf(HERE, 'demo-135m-both'), engineId: 'vllm' };
+    const input = { ...onlyLlama(caseOf(HERE, 'demo-135m-both')), engineId: 'vllm' };
     const error = errorOf(() => decideDriven(input));
     expect([error.code, error.details['alternative']]).toEqual([
       'HL_ENGINE_NOT_DRIVEN',

@@ -175,21 +175,21 @@ describe('the request', () => {
     const request = { ...EMPTY_REQUEST, messages: [{ role: 'user', content: 'hi' }] } as const;
     expect(engine.adaptRequest({ ...request, promptCache: false }, plan).body)
       .toMatchInlineSnapshot(`
-      {
-        "cache_prompt": false,
-        "messages": [
-          {
-            "content": "hi",
-            "role": "user",
+        {
+          "cache_prompt": false,
+          "messages": [
+            {
+              "content": "hi",
+              "role": "user",
+            },
+          ],
+          "model": "demo-135m",
+          "return_progress": true,
+          "stream": true,
+          "stream_options": {
+            "include_usage": true,
           },
-        ],
-        "model": "{served-name}",
-        "return_progress": true,
-        "stream": true,
-        "stream_options": {
-          "include_usage": true,
-        },
-      }
-    `);
+        }
+      `);
   });
 });

@@ -96,6 +96,16 @@ describe('readSamples', () => {
 });
 
 describe('chatRequest', () => {
+  const artifact = {
+    format: 'gguf',
+    quantization: null,
+    path: null,
+    origin: 'catalog',
+    bytesOnDisk: null,
+    weights: null,
+    sha256: null,
+  } as const;
+  const plan = { model: { ref: 'tiny', name: 'Tiny', artifact } };
   const request = {
     ...EMPTY_REQUEST,
     messages: [{ role: 'user', content: 'hi' }],
@@ -109,10 +119,10 @@ describe('chatRequest', () => {
       engineName: 'X',
       features: features({ seed: 'ignored', json_schema: 'refused' }),
     };
-    expect(chatRequest(rules, request)).toEqual({
+    expect(chatRequest(rules, request, plan)).toEqual({
       path: '/v1/chat/completions',
       body: {
-        model: '{served-name}',
+        model: 'Tiny',
         messages: [{ role: 'user', content: 'hi' }],
         stream: true,
         stream_options: { include_usage: true },
@@ -132,6 +142,7 @@ describe('chatRequest', () => {
     const { body } = chatRequest(
       { engineName: 'X', features: features({}), fields: () => ({ cache_prompt: false }) },
       request,
+      plan,
     );
     expect(body['cache_prompt']).toBe(false);
     expect(body['response_format']).toEqual({
