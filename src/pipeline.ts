@@ -10,6 +10,7 @@ import { detectMachine } from './hardware/detect.ts';
 import type { Machine } from './hardware/machine.ts';
 import { withOutsideEngine } from './launch/engine-set.ts';
 import { findInstallations } from './launch/installations.ts';
+import { isRunning, machineWithout, sessionsOf } from './launch/running.ts';
 import type { Session } from './launch/session.ts';
 import type { StartLimits } from './launch/start.ts';
 import type { ModelInfo } from './models/model.ts';
@@ -55,13 +56,20 @@ export async function choose(wanted: Wanted, context: Context): Promise<Choice> 
     // What is installed here says nothing about a recorded machine.
     wanted.machine === null ? findInstallations(engines, context) : new Map<string, Installation>(),
   ]);
+  const sessions = wanted.machine === null ? await sessionsOf(model.ref, context.paths) : [];
+  const running = sessions.map(({ about }) => about.engine);
   const asked = engineId === null ? {} : { engineId };
-  const judge = isToRun ? decideDriven : decide;
-  const decision = judge({ machine, model, workload, engines, installations, ...asked });
-  const installation = installations.get(decision.engine.id) ?? null;
-  const input = { machine, model, workload, installation };
-  const plan = planLaunch(decision.engine, input, decision.verdict);
-  return { machine, model, workload, decision, installation, plan };
+  const chooseOn = (machine: Machine): Choice => {
+    const judge = isToRun ? decideDriven : decide;
+    const decision = judge({ machine, model, workload, engines, installations, running, ...asked });
+    const installation = installations.get(decision.engine.id) ?? null;
+    const input = { machine, model, workload, installation };
+    const plan = planLaunch(decision.engine, input, decision.verdict);
+    return { machine, model, workload, decision, installation, plan };
+  };
+  if (sessions.length === 0) return chooseOn(machine);
+  const joined = chooseOn(machineWithout(sessions, machine));
+  return isRunning(joined.plan, sessions) ? joined : chooseOn(machine);
 }
 
 /** plan → session: fetches what is missing, joins or starts the engine, proves a token. */

@@ -59,8 +59,11 @@ export async function runInstall(
   options: RunInstallOptions,
 ): Promise<{ readonly durationMs: number; readonly was: 'new' | 'present' }> {
   await makeFolder(dirname(order.target));
+  const shared = join(servicesFolder(), 'shared');
   const child = spawn(options.python.executable, ['-m', 'hyperllama_service.install'], {
-    env: { ...options.env, PYTHONPATH: join(servicesFolder(), 'shared'), PYTHONUNBUFFERED: '1' },
+    // `-m` imports from the working folder first, and the user's may hold a `json.py` of its own.
+    cwd: shared,
+    env: { ...options.env, PYTHONPATH: shared, PYTHONUNBUFFERED: '1' },
     stdio: ['pipe', 'pipe', 'pipe'],
     // Ctrl-C reaches us alone; the installer ends by the end of its stdin and cleans up.
     detached: true,

@@ -32,6 +32,7 @@ interface Options extends CommonOptions, WorkloadOptions {
   readonly system?: string;
   readonly schema?: string;
   readonly timeout?: number;
+  readonly keepAlive?: number;
   readonly dryRun?: boolean;
 }
 
@@ -54,6 +55,11 @@ export default function command(): Command {
       '--timeout <duration>',
       'longest start of the engine, and longest wait for the first token',
       duration('--timeout'),
+    )
+    .option(
+      '--keep-alive <duration>',
+      'leave the engine running so long for the next question (default: not at all)',
+      duration('--keep-alive'),
     )
     .option('--python <path>', 'Python that runs the engine services')
     .option('--dry-run', 'show the plan and stop')
@@ -85,7 +91,7 @@ async function run(
     return await printPlan([await choose(wanted, context)], context);
   }
   const request = await buildRequest(words, options);
-  const limits = { keepAliveMs: 0, startDeadlineMs: options.timeout ?? null };
+  const limits = { keepAliveMs: options.keepAlive ?? 0, startDeadlineMs: options.timeout ?? null };
   const started = await start(wanted, limits, context);
   await using session = started.session;
   const { output } = context;
@@ -99,7 +105,7 @@ async function run(
   }).finally(() => writer.end());
   for (const warning of result.warnings) context.log.warn(warning.message);
   if (output.isJson) output.json(resultJson(result, started));
-  else output.note(footer(result, started, context));
+  else output.note(footer(result, started, { context, keepAliveMs: limits.keepAliveMs }));
   if (result.finishReason === 'cancelled') process.exitCode = 130;
 }
 
@@ -208,7 +214,12 @@ function cpuWords(isa: readonly string[]): string {
   return 'CPU';
 }
 
-function footer(result: GenerateResult, { choice, session }: Started, { output }: Context): string {
+function footer(
+  result: GenerateResult,
+  { choice, session }: Started,
+  { context, keepAliveMs }: { readonly context: Context; readonly keepAliveMs: number },
+): string {
+  const { output } = context;
   const timing = timingOf(result);
   const speed = tokensPerSecond(timing);
   const tokens = outputTokens(result);
@@ -222,6 +233,7 @@ function footer(result: GenerateResult, { choice, session }: Started, { output }
       ? 'joined a running engine'
       : `start ${formatDuration(session.facts.startMs)}`,
     result.usage === null ? null : `ctx ${result.usage.promptTokens + tokens}/${contextTokens}`,
+    keepAliveMs === 0 ? null : `stays for ${formatDuration(keepAliveMs)}`,
     result.finishReason === 'length' ? 'cut at the token limit' : null,
     result.finishReason === 'cancelled' ? 'cancelled' : null,
   ];

@@ -9,8 +9,15 @@ import type { InstallEvent } from '../base/installer.ts';
 import type { Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
 import { readState } from '../base/state.ts';
-import type { DeviceKind, Engine, EnvironmentRecipe, Installation } from '../engines/engine.ts';
+import type {
+  DeviceKind,
+  Engine,
+  EnvironmentRecipe,
+  Installation,
+  LaunchPlan,
+} from '../engines/engine.ts';
 import { recipeFor } from '../engines/shared/recipes.ts';
+import { compareVersions } from '../engines/shared/versions.ts';
 import type { Machine } from '../hardware/machine.ts';
 
 /** Written last by the installer: `{version, build, devices, recipe, bytesOnDisk}`. */
@@ -34,7 +41,19 @@ export async function installedEnvironments(
   );
   return found
     .filter((environment) => environment !== null)
-    .sort((a, b) => (a.version < b.version ? 1 : a.version > b.version ? -1 : 0));
+    .sort((a, b) => compareVersions(b.version, a.version));
+}
+
+/**
+ * The environment that a plan starts from: the newest one of the plan's recipe, because a build for
+ * the CPU and one for a GPU may lie side by side. `null` when it is not installed.
+ */
+export async function environmentOf(
+  paths: Paths,
+  { engine, recipe }: LaunchPlan,
+): Promise<InstalledEnvironment | null> {
+  const all = await installedEnvironments(paths, engine.id);
+  return all.find((environment) => environment.recipe === recipe) ?? null;
 }
 
 /** The recipe for this machine and device; `null` when the engine cannot be installed here. */

@@ -1,4 +1,5 @@
 /** Answers: which sessions run just now, asked of their guards; and ends one of them. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../base/context.ts';
 import { connectGuard, type SessionEvent } from './guard-link.ts';
 import {
@@ -20,6 +21,7 @@ export interface RunningSession {
 const GUARD_ANSWER_DEADLINE_MS = 2_000;
 /** Grace of the slowest engine (10 s) and the guard's own end. */
 const STOP_DEADLINE_MS = 30_000;
+const STOP_POLL_MS = 10;
 
 export async function runningSessions(
   context: Context,
@@ -36,15 +38,22 @@ export async function runningSessions(
   return { sessions: sessions.filter(({ isAlive }) => isAlive), reaped };
 }
 
-/** Ends the session whoever holds it; `false` when its guard did not end in time. */
+/** Ends the session whoever holds it; `false` when its guard is still there after the deadline. */
 export async function stopSession(entry: LedgerEntry): Promise<boolean> {
+  const until = performance.now() + STOP_DEADLINE_MS;
   const link = await connectGuard(entry.control);
-  if (link === null) return !isGuardAlive(entry);
-  link.listen(() => undefined);
-  link.send({ command: 'stop' });
-  await withDeadline(link.closed, STOP_DEADLINE_MS);
-  link.end();
-  return link.isClosed;
+  if (link !== null) {
+    link.listen(() => undefined);
+    link.send({ command: 'stop' });
+    await withDeadline(link.closed, STOP_DEADLINE_MS);
+    link.destroy();
+  }
+  // One that is ending already closes the link at once, and its engine holds its memory for longer.
+  while (isGuardAlive(entry)) {
+    if (performance.now() > until) return false;
+    await sleep(STOP_POLL_MS);
+  }
+  return true;
 }
 
 async function askGuard(entry: LedgerEntry): Promise<SessionEvent | null> {
@@ -55,14 +64,17 @@ async function askGuard(entry: LedgerEntry): Promise<SessionEvent | null> {
     new Promise<void>((resolve) => {
       link.listen((event) => {
         if (event.event !== 'session') return;
-        answer = event;
+        // We ask over a lease of our own.
+        answer = { ...event, leases: event.leases - 1 };
         resolve();
       });
       void link.closed.then(resolve);
     }),
     GUARD_ANSWER_DEADLINE_MS,
   );
-  link.send({ command: 'release' });
+  // Not a use of the engine: a keep-alive goes on as if nobody had asked.
+  link.send({ command: 'look' });
   link.end();
+  if (answer === null) link.destroy();
   return answer;
 }

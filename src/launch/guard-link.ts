@@ -44,13 +44,14 @@ export interface ExitedEvent {
 }
 
 export type GuardCommand =
-  | { readonly command: 'ready' | 'stop' | 'release' | 'status' }
+  | { readonly command: 'ready' | 'stop' | 'release' | 'status' | 'look' }
   | { readonly command: 'keep-alive'; readonly ms: number };
 
 /** A guard's longest line is a `session` event with its plan and 20 log lines of 8 KiB. */
 const LINE_BYTES_MAX = 4 * 1024 * 1024;
 
 export class GuardLink {
+  readonly #readable: Readable;
   readonly #writable: Writable;
   readonly #listeners = new Set<(event: GuardEvent) => void>();
   /** Events before the first listener: the link is made before anybody can listen. */
@@ -61,6 +62,7 @@ export class GuardLink {
   isClosed = false;
 
   constructor(readable: Readable, writable: Writable) {
+    this.#readable = readable;
     this.#writable = writable;
     readable.setEncoding('utf8');
     readable.on('data', (text: string) => this.#feed(text));
@@ -91,6 +93,12 @@ export class GuardLink {
   /** Ends the lease: the guard sees the end of our side. */
   end(): void {
     this.#writable.end();
+  }
+
+  /** Lets go of a guard that does not answer: nothing of the link keeps this process alive. */
+  destroy(): void {
+    this.#writable.destroy();
+    this.#readable.destroy();
   }
 
   #feed(text: string): void {
@@ -126,7 +134,7 @@ export async function connectGuard(controlPath: string): Promise<GuardLink | nul
   });
 }
 
-/** What the guard itself could not do: mostly, to write its ledger. */
+/** What the guard itself could not do: to make its folder, or to start the engine. */
 export function guardFailure(
   { code, because }: Extract<GuardEvent, { event: 'failed' }>,
   context: { readonly engine: string; readonly phase: string; readonly stateFolder: string },

@@ -10,6 +10,8 @@ export interface LaunchOptions {
   readonly python: string;
   /** Absolute path of the engine's `service.py`. */
   readonly service: string;
+  /** Where the engine may keep what it compiled, between starts; `{cache}` of a plan. */
+  readonly engineCacheFolder: string;
   readonly keepAliveMs: number;
   /** Longest start; `null` = the plan's own. */
   readonly startDeadlineMs: number | null;

@@ -3,17 +3,18 @@
  * start, prove a token. Nothing here outlives the lease it returns.
  */
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../base/http.ts';
-import { sessionRunFolder, type Paths } from '../base/paths.ts';
+import { makeFolder } from '../base/folders.ts';
+import { sessionRunFolder } from '../base/paths.ts';
 import { errnoOf, fail, HyperLlamaError } from '../base/errors.ts';
-import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { LaunchPlan } from '../engines/engine.ts';
 import type { LaunchOptions } from './launch-options.ts';
 import { connectGuard, guardFailure, GuardLink, type SessionEvent } from './guard-link.ts';
-import { sessionsFolder, type SessionAbout } from './ledger.ts';
+import { sessionKey } from './ledger.ts';
+import { guardOrder, logFile, usesCache } from './order.ts';
 import { Session } from './session.ts';
 
 /** Addresses tried before a squatter wins. */
@@ -23,6 +24,8 @@ const CONTENTION_DEADLINE_MS = 60_000;
 const CONTENTION_POLL_MS = 25;
 /** A guard killed before its first word is tried again; one that cannot run never will. */
 const MUTE_GUARDS_MAX = 3;
+/** Guards that were killed while their engine started; each start takes its time again. */
+const LOST_GUARDS_MAX = 5;
 /** The end of a guard's output and its exit come together. */
 const EXIT_WORD_MS = 1_000;
 /** A Python that starts and reads one line: 30 ms when quiet. */
@@ -33,8 +36,8 @@ const GUARD_DEADLINE_MS = 30_000;
  *   HL_CANCELLED, and what the engine's own log proves (HL_MODEL_CORRUPT, …)
  */
 export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<Session> {
-  const startedAt = performance.now();
-  let muteGuards = 0;
+  let contendedSince = performance.now();
+  let [muteGuards, lostGuards] = [0, 0];
   for (let attempt = 1; ;) {
     if (options.signal.aborted) return fail('HL_CANCELLED', { phase: 'start' });
     const joined = await joinSession(plan, options, attempt);
@@ -59,12 +62,16 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
         continue;
       }
       if (session !== 'retry') return session;
+      // A guard was there and is gone: that is not the wait for one that neither answers nor ends.
+      lostGuards += 1;
+      contendedSince = performance.now();
+      if (lostGuards >= LOST_GUARDS_MAX) return failToStart('was killed each time', plan, options);
     }
-    if (performance.now() - startedAt > CONTENTION_DEADLINE_MS) {
+    if (performance.now() - contendedSince > CONTENTION_DEADLINE_MS) {
       return fail('HL_ENGINE_UNRESPONSIVE', {
         engine: options.engine.name,
         what: 'the guard of this session neither answers nor ends',
-        durationMs: performance.now() - startedAt,
+        durationMs: performance.now() - contendedSince,
       });
     }
     await sleep(CONTENTION_POLL_MS);
@@ -104,6 +111,7 @@ async function joinSession(
   const runFolder = sessionRunFolder(options.paths, key);
   const existing = await connectGuard(join(runFolder, 'c.sock'));
   const address = existing === null ? await chooseAddress(plan, runFolder) : null;
+  if (existing === null && usesCache(plan)) await makeFolder(options.engineCacheFolder);
   const own =
     address === null ? null : startGuard(plan, options, { key, runFolder, attempt, address });
   const link = existing ?? own?.link;
@@ -215,65 +223,12 @@ function startGuard(
     });
   });
   const link = new GuardLink(child.stdout, child.stdin);
-  const order = {
-    key: place.key,
-    token: randomBytes(16).toString('hex'),
-    runFolder: place.runFolder,
-    ledgerFile: join(sessionsFolder(options.paths), `${place.key}.json`),
-    logFile: logFile(options.paths, place.key),
-    keepAliveMs: options.keepAliveMs,
-    shutdown: plan.shutdown,
-    executable: plan.executable,
-    argv: fillPlaceholders(plan, place.address),
-    environment: plan.environment,
-    address: place.address,
-    about: aboutSession(plan, options.engine),
-  };
+  const order = guardOrder(plan, options, place);
   child.stdin.write(`${JSON.stringify(order)}\n`);
   return {
     link,
     problem: async () => await Promise.race([ended, sleep(EXIT_WORD_MS, null, { ref: false })]),
   };
-}
-
-function aboutSession(plan: LaunchPlan, engine: Engine): SessionAbout {
-  const { weights, kvCache, overhead } = plan.memoryBytes;
-  return {
-    engine: plan.engine.id,
-    engineName: engine.name,
-    version: plan.engine.version,
-    model: plan.model.ref,
-    device: plan.device,
-    contextTokens: plan.contextTokens,
-    slots: plan.slots,
-    memoryBytes: weights + kvCache + overhead,
-  };
-}
-
-/** Name of the run folder and ledger file: equal plans share a session. */
-export function sessionKey(plan: LaunchPlan): string {
-  return plan.fingerprint.slice(0, 8);
-}
-
-function logFile(paths: Paths, key: string): string {
-  return join(paths.state, 'logs', `${key}.log`);
-}
-
-/** The plan's arguments as the process gets them. */
-function fillPlaceholders(plan: LaunchPlan, address: Address): readonly string[] {
-  const values: Readonly<Record<string, string>> = {
-    '{socket}': address.kind === 'unix' ? address.path : '',
-    '{host}': address.kind === 'tcp' ? address.host : '',
-    '{port}': address.kind === 'tcp' ? String(address.port) : '0',
-    '{served-name}': plan.model.name,
-  };
-  return plan.args.flatMap(({ flag, value }) => {
-    if (value === null) return [flag];
-    return [
-      flag,
-      value.replace(/\{(?:socket|host|port|served-name)\}/g, (name) => values[name] ?? name),
-    ];
-  });
 }
 
 /** A socket in the session's own folder, or a port that was free a moment ago. */

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { listIfAny, readTextIfAny } from '../base/fs.ts';
 import type { Address } from '../base/http.ts';
+import type { LaunchPlan } from '../engines/engine.ts';
 import { servicesFolder, type Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
 import { readState } from '../base/state.ts';
@@ -30,6 +31,8 @@ export interface SessionAbout {
   readonly version: string;
   readonly model: string;
   readonly device: string;
+  /** Indices of the accelerators it uses; empty on the CPU. */
+  readonly accelerators: readonly number[];
   readonly contextTokens: number;
   readonly slots: number;
   readonly memoryBytes: number;
@@ -42,6 +45,11 @@ const REAP_DEADLINE_MS = 30_000;
 
 export function sessionsFolder(paths: Paths): string {
   return join(paths.state, 'sessions');
+}
+
+/** Name of the run folder and ledger file: equal plans share a session. */
+export function sessionKey(plan: LaunchPlan): string {
+  return plan.fingerprint.slice(0, 8);
 }
 
 export async function readLedger(paths: Paths): Promise<readonly LedgerEntry[]> {
@@ -74,13 +82,12 @@ export async function reapDeadSessions(
   if (entries.every((entry) => isGuardAlive(entry))) return { sessions: 0, processes: 0 };
   const { executable } = await python();
   const { runCommand } = await import('../base/exec.ts');
+  const shared = join(servicesFolder(), 'shared');
   const result = await runCommand(
     executable,
     ['-m', 'hyperllama_service.reap', sessionsFolder(paths)],
-    {
-      deadlineMs: REAP_DEADLINE_MS,
-      env: { ...process.env, PYTHONPATH: join(servicesFolder(), 'shared') },
-    },
+    // `-m` imports from the working folder first, and the user's may hold a `json.py` of its own.
+    { deadlineMs: REAP_DEADLINE_MS, cwd: shared, env: { ...process.env, PYTHONPATH: shared } },
   );
   if (result.kind !== 'exited') return { sessions: 0, processes: 0 };
   const done = result.stdout

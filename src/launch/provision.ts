@@ -7,18 +7,18 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { InstallEvent } from '../base/installer.ts';
 import { formatBytesOf } from '../base/output.ts';
 import { formatBytes } from '../base/units.ts';
-import type { Engine, EnvironmentRecipe, Installation, LaunchPlan } from '../engines/engine.ts';
+import type { Engine, EnvironmentRecipe, LaunchPlan } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { fetchableArtifact, hubDownloadCommand } from '../models/catalog.ts';
 import { pullModel } from '../models/pull.ts';
 import { hubFolder } from '../models/store-hub.ts';
-import { chooseRecipe, installEnvironment } from './environment.ts';
+import { askFirst, refuseFullDisk } from './preflight.ts';
+import { chooseRecipe, environmentOf, installEnvironment } from './environment.ts';
 
 export interface Lacking {
   readonly engine: Engine;
   /** Folder with the engine's `service.py` and locks. */
   readonly serviceFolder: string;
-  readonly installation: Installation | null;
   readonly plan: LaunchPlan;
   readonly machine: Machine;
 }
@@ -34,7 +34,7 @@ export interface Spent {
  *   HL_MODEL_NOT_LOCAL, HL_DOWNLOAD_FAILED
  */
 export async function provision(lacking: Lacking, context: Context): Promise<Spent> {
-  const recipe = missingRecipe(lacking);
+  const recipe = await missingRecipe(lacking, context);
   const needsModel = lacking.plan.model.artifact.path === null;
   if (recipe === null && !needsModel) return { downloadMs: 0, installMs: 0 };
   // One fails: the other is stopped too, and neither is left running behind the error.
@@ -43,6 +43,11 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
   // Before any word of a download: without a Python there is none.
   const python = await context.python();
   if (needsModel) refuseUnfetchable(lacking.plan, context);
+  if (recipe !== null) {
+    await context.python(lacking.engine.requirements.pythonMin);
+    refuseFullDisk(recipe, lacking.machine);
+    await askFirst(lacking.engine, recipe, context.consent);
+  }
   announce(lacking, recipe, context);
   const progress = new Progresses(context);
   const jobs = [
@@ -74,11 +79,11 @@ interface Job {
 
 async function install(lacking: Lacking, recipe: EnvironmentRecipe, job: Job): Promise<number> {
   const { engine, serviceFolder, plan, machine } = lacking;
-  const { context, python, signal, onEvent } = job;
+  const { context, signal, onEvent } = job;
   try {
     const { durationMs } = await installEnvironment(engine, recipe, {
       paths: context.paths,
-      python,
+      python: await context.python(engine.requirements.pythonMin),
       serviceFolder,
       env: context.env,
       signal,
@@ -129,9 +134,16 @@ function refuseUnfetchable({ model }: LaunchPlan, { paths, env }: Context): void
 }
 
 /** The recipe to install: the plan wants an environment and there is none of that kind. */
-function missingRecipe({ engine, installation, plan, machine }: Lacking): EnvironmentRecipe | null {
-  if (plan.executable !== null || plan.recipe === null) return null;
-  if (installation !== null && installation.recipe === plan.recipe) return null;
+async function missingRecipe(
+  { engine, plan, machine }: Lacking,
+  { paths }: Context,
+): Promise<EnvironmentRecipe | null> {
+  if (plan.executable !== null) return null;
+  if (plan.recipe === null) {
+    const because = `this version has no build of it for ${plan.device} on this system`;
+    return fail('HL_ENGINE_INSTALL_FAILED', { engine: engine.name, id: engine.id, because });
+  }
+  if ((await environmentOf(paths, plan)) !== null) return null;
   return (
     engine.environments.find(({ id }) => id === plan.recipe) ??
     chooseRecipe(engine, machine, plan.device)
@@ -156,7 +168,7 @@ function announce(lacking: Lacking, recipe: EnvironmentRecipe | null, context: C
   }
 }
 
-/** Two installs, one line: the larger remaining one speaks. */
+/** Two installs, one line: the bytes of both. */
 class Progresses {
   readonly #progress: ReturnType<Context['output']['progress']>;
   readonly #bytes = new Map<string, { bytes: number; bytesTotal: number | null }>();

@@ -69,13 +69,18 @@ export class Session implements AsyncDisposable {
     return this.#exit;
   }
 
+  /** From now on the engine stays so long when its last user has gone. */
+  keepAlive(ms: number): void {
+    this.#link.send({ command: 'keep-alive', ms });
+  }
+
   /** Ends our lease and waits until the guard has let go: the engine is gone, or others hold it. */
   async release(): Promise<void> {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#link.send({ command: 'release' });
     await withDeadline(this.#link.closed, this.facts.plan.shutdown.graceMs + END_SPARE_MS);
-    this.#link.end();
+    this.#link.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,11 @@
 /** Answers: how does a plan become a session? Fetches what is missing, then joins or starts it. */
+import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { HyperLlamaError } from '../base/errors.ts';
-import type { Engine, Installation, LaunchPlan } from '../engines/engine.ts';
+import type { Engine, LaunchPlan } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from './engine-set.ts';
-import { environmentPython } from './environment.ts';
+import { environmentOf, environmentPython } from './environment.ts';
 import { launch } from './launch.ts';
 import { reapDeadSessions } from './ledger.ts';
 import { provision, type Spent } from './provision.ts';
@@ -22,7 +23,6 @@ export async function fetchMissing(
   planned: {
     readonly engine: Engine;
     readonly plan: LaunchPlan;
-    readonly installation: Installation | null;
     readonly machine: Machine;
   },
   context: Context,
@@ -40,27 +40,25 @@ export async function fetchMissing(
 }
 
 export async function startSession(
-  planned: {
-    readonly engine: Engine;
-    readonly plan: LaunchPlan;
-    readonly installation: Installation | null;
-  },
+  planned: { readonly engine: Engine; readonly plan: LaunchPlan },
   limits: StartLimits,
   context: Context,
 ): Promise<Session> {
-  const { engine, plan, installation } = planned;
+  const { engine, plan } = planned;
   // An engine without its guard holds the memory that this start needs.
   await reapDeadSessions(context.paths, context.python);
-  const isOurs = plan.executable === null && installation !== null;
-  const python = isOurs ? environmentPython(installation) : (await context.python()).executable;
+  const environment = plan.executable === null ? await environmentOf(context.paths, plan) : null;
+  const python =
+    environment === null ? (await context.python()).executable : environmentPython(environment);
   const progress = context.output.progress();
   let current = '';
   try {
-    return await launch(plan, {
+    const session = await launch(plan, {
       engine,
       paths: context.paths,
       python,
       service: `${await serviceFolderOf(engine, context.env)}/service.py`,
+      engineCacheFolder: join(environment?.path ?? context.paths.cache, 'cache'),
       keepAliveMs: limits.keepAliveMs,
       startDeadlineMs: limits.startDeadlineMs,
       env: context.env,
@@ -72,6 +70,9 @@ export async function startSession(
         current = phase;
       },
     });
+    // Whoever started it may have wanted less.
+    if (session.facts.isAttached && limits.keepAliveMs > 0) session.keepAlive(limits.keepAliveMs);
+    return session;
   } finally {
     progress.stop();
   }

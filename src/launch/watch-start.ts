@@ -174,8 +174,17 @@ class StartWatch {
     this.#options.onPhase(phase, this.#name(), null);
   }
 
-  #explainExit(exit: ExitedEvent): HyperLlamaError | 'address-busy' | 'retry' {
-    if (exit.isWanted) return 'retry';
+  #explainExit(exit: ExitedEvent): HyperLlamaError | 'address-busy' {
+    // We hold it, so somebody's `stop` ended it: starting it again would undo that.
+    if (exit.isWanted) {
+      const how = 'another command stopped it';
+      return new HyperLlamaError('HL_ENGINE_EXITED', {
+        engine: this.#name(),
+        how,
+        phase: this.#phase,
+        hint: 'run the command again to start a new engine',
+      });
+    }
     const failed = failureIn(exit, this.#options.engine);
     if (failed?.code === 'HL_ENGINE_PORT_BUSY') return 'address-busy';
     return explainExit(exit, {

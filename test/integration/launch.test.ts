@@ -73,6 +73,7 @@ async function startIn(
       paths: context.paths,
       python: environmentPython(environment),
       service: join(serviceFolder, 'service.py'),
+      engineCacheFolder: join(context.paths.cache, 'engines', 'fake'),
       keepAliveMs: 0,
       startDeadlineMs: null,
       env: context.env,
@@ -136,7 +137,7 @@ describe('a session', () => {
     const { plan, options, context } = await startIn(home, { keepAliveMs: 600_000 });
     await (await launch(plan, options)).release();
     const { sessions } = await runningSessions(context);
-    expect(sessions).toMatchObject([{ entry: { state: 'ready' }, live: { leases: 1 } }]);
+    expect(sessions).toMatchObject([{ entry: { state: 'ready' }, live: { leases: 0 } }]);
     const again = await launch(plan, options);
     expect(again.facts).toMatchObject({ isAttached: true, startMs: 0 });
     await again.release();

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 from .log import EngineLog
 from .memory_kills import has_killed_since, kill_counts
-from .processes import read_process
+from .processes import descendants, read_process
+from .shared_memory import shared_memory_of
 from .spawn import spawn_engine
 
 TYPE_CHECKING = False
@@ -35,6 +37,8 @@ class Engine:
             SpawnError: the program cannot be executed.
         """
         self.log = EngineLog(order.log_file)
+        if order.temporary is not None:
+            os.makedirs(order.temporary, mode=0o700, exist_ok=True)
         self.pid, self.log_fd = spawn_engine(
             command, order.environment(), folder=order.run_folder, libc=libc
         )
@@ -43,6 +47,8 @@ class Engine:
         self.start_time = process.start_time if process is not None else 0
         self._kills_before = kill_counts(self.pid)
         self._status: int | None = None
+        # Inode by path: what a killed tree leaves in `/dev/shm`.
+        self.shared_memory: dict[str, int] = {}
 
     @property
     def is_alive(self) -> bool:
@@ -56,6 +62,12 @@ class Engine:
     def process(self) -> Process | None:
         """Return the process as it is now, `None` when it is gone."""
         return read_process(self.pid) if self.is_alive else None
+
+    def note_shared_memory(self) -> None:
+        """Remember which segments the tree has mapped, while it can still be seen."""
+        if sys.platform == "linux":
+            pids = [process.pid for process in descendants(os.getpid())]
+            self.shared_memory.update(shared_memory_of(pids))
 
     def reap(self) -> bool:
         """Reap every dead child and adopted orphan; tell whether the engine was among them."""

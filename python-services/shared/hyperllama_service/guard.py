@@ -16,6 +16,7 @@ from .engine_watch import NEVER, EngineWatch
 from .leases import Leases
 from .order import KEEP_ALIVE_MS_MAX
 from .session import Session
+from .shared_memory import remove_shared_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class Guard:
             holder.is_lease = False
             self._leases.close(holder)
             return
+        holder.linger_until = self._linger_until
         self._linger_until = NEVER
         self._leases.close_released()
 
@@ -108,23 +110,37 @@ class Guard:
                 self._session.keep_alive_s = ms / 1000
         elif name == "release":
             self._release(holder)
+        elif name == "look":
+            self._undo(holder)
         elif name == "status":
             self._tell_session(holder)
 
     def _release(self, holder: Holder) -> None:
         # The last holder reads on, to see the tree go.
         self._leases.release(holder)
-        is_held = self._leases.count > 0 or self._session.keep_alive_s > 0
+        is_held = self._leases.count > 0 or self._keep_alive_s > 0
         if is_held and self._session.state != "stopping":
             self._leases.close(holder)
+
+    def _undo(self, holder: Holder) -> None:
+        """Let go of one who only looked: the keep-alive goes on as if nobody had come."""
+        if holder.is_lease and self._leases.count == 1 and holder.linger_until != NEVER:
+            holder.is_lease = False
+            self._linger_until = holder.linger_until
+        self._release(holder)
 
     def last_lease_ended(self, *, is_orderly: bool) -> None:
         """Begin to linger; an end that is under way need not be gentle for nobody."""
         self._is_last_end_orderly = is_orderly
         if self._session.state != "stopping":
-            self._linger_until = time.monotonic() + self._session.keep_alive_s
+            self._linger_until = time.monotonic() + self._keep_alive_s
         elif not is_orderly:
             self._stop(KILLED_GRACE_S)
+
+    @property
+    def _keep_alive_s(self) -> float:
+        # A start that was given up is of no use to the next one who asks.
+        return self._session.keep_alive_s if self._session.start_ms is not None else 0.0
 
     def _wait(self) -> None:
         due = min(self._linger_until, self._next_step, self._watch.due)
@@ -159,6 +175,7 @@ class Guard:
         self._session.state = "ready"
         self._session.start_ms = int((time.monotonic() - self._engine.started) * 1000)
         self._watch.settle()
+        self._engine.note_shared_memory()
         self._leases.broadcast({"event": "ready", "startMs": self._session.start_ms})
         self._session.write_ledger(self._engine)
 
@@ -178,6 +195,7 @@ class Guard:
         if self._ending is not None:
             self._ending.hurry(deadline)
             return
+        self._engine.note_shared_memory()
         self._ending = Ending(self._pid, self._order.token, deadline=deadline)
         self._ending.begin(self._engine.process(), self._order.shutdown_signal)
         self._session.state = "stopping"
@@ -195,6 +213,7 @@ class Guard:
             because = f"could not be ended: {[process.pid for process in ending.survivors]}"
             self._leases.broadcast({"event": "failed", "code": "HL_INTERNAL", "because": because})
         else:
+            remove_shared_memory(self._engine.shared_memory)
             self._session.remove_files()
         self._leases.say_farewell()
         self._engine.log.close()

@@ -47,6 +47,8 @@ class Holder:
         self.is_lease = True
         self.is_open = True
         self.is_awaited = False
+        # When the keep-alive would have been over, had it not come.
+        self.linger_until = float("inf")
 
 
 class Leases:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 # Nobody keeps an engine longer than a month by one command.
 KEEP_ALIVE_MS_MAX = 31 * 24 * 3600 * 1000
 GRACE_MS_MAX = 600_000
+# An engine makes sockets of some 40 bytes in its temporary folder, and a socket's path may have
+# 103 bytes on macOS.
+TEMPORARY_BYTES_MAX = 60
 
 # What an engine may see of the caller's environment; everything else has to stand in the order.
 ENVIRONMENT_ALLOWED = frozenset(
@@ -84,7 +87,15 @@ class Order:
             for name, text in os.environ.items()
             if name in ENVIRONMENT_ALLOWED or name.startswith("LC_")
         }
+        if self.temporary is not None:
+            allowed["TMPDIR"] = self.temporary
         return {**allowed, **self.variables, TOKEN_NAME: self.token}
+
+    @property
+    def temporary(self) -> str | None:
+        """Return the session's own temporary folder, gone with it; `None` if its path is long."""
+        path = os.path.join(self.run_folder, "tmp")
+        return path if len(os.fsencode(path)) <= TEMPORARY_BYTES_MAX else None
 
 
 def parse_order(line: bytes) -> Order:

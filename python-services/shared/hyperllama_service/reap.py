@@ -12,9 +12,9 @@ import time
 
 from .events import decode, emit
 from .ledger import SCHEMA, remove_file
-from .locks import try_lock
 from .processes import boot_id, read_process, send_signal, with_token
-from .run_folder import LOCK_NAME, remove_run_folder
+from .run_folder import lock_run_folder, remove_run_folder
+from .shared_memory import FOLDER, remove_shared_memory, shared_memory_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,12 @@ def reap_folder(folder: str) -> None:
     for name in names:
         if not name.endswith(".json") or name.startswith("."):
             continue
-        pids = reap_ledger(os.path.join(folder, name))
+        try:
+            pids = reap_ledger(os.path.join(folder, name))
+        except OSError as error:
+            # The others are still to be looked at.
+            emit({"event": "failed", "code": "HL_STATE_UNWRITABLE", "because": str(error)})
+            continue
         if pids is not None:
             sessions += 1
             processes += len(pids)
@@ -58,23 +63,37 @@ def reap_ledger(path: str, *, is_lock_held: bool = False) -> list[int] | None:
     if entry is None or _is_guard_alive(entry):
         return None
     folder = os.path.dirname(entry["control"])
-    lock: int | None = None
-    if not is_lock_held and os.path.isdir(folder):
-        lock = try_lock(os.path.join(folder, LOCK_NAME))
-        if lock is None:
-            # A new guard of the same session has just started here.
-            return None
+    if is_lock_held:
+        pids = _end_leftovers(entry)
+        if pids is not None:
+            remove_file(path)
+        return pids
+    # Also where the folder is gone, as after a restart of the machine: a new guard of this session
+    # may be making it just now, and its ledger and folder are not ours to remove.
+    lock = lock_run_folder(folder)
+    if lock is None:
+        return None
     try:
-        pids = _kill_all(entry["token"])
-        if pids is None:
+        now = _read(path)
+        if now is not None and now["token"] != entry["token"]:
             return None
-        remove_file(path)
-        if not is_lock_held:
+        pids = _end_leftovers(entry)
+        if pids is not None:
+            remove_file(path)
             remove_run_folder(folder)
         return pids
     finally:
-        if lock is not None:
-            os.close(lock)
+        os.close(lock)
+
+
+def _end_leftovers(entry: dict[str, Any]) -> list[int] | None:
+    """Kill what carries the session's token; `None` when some of it cannot be killed."""
+    segments = _shared_memory(entry)
+    segments.update(shared_memory_of(process.pid for process in with_token(entry["token"])))
+    pids = _kill_all(entry["token"])
+    if pids is not None:
+        remove_shared_memory(segments)
+    return pids
 
 
 def _kill_all(token: str) -> list[int] | None:
@@ -91,6 +110,17 @@ def _kill_all(token: str) -> list[int] | None:
             if send_signal(process, signal.SIGKILL, token):
                 killed.add(process.pid)
         time.sleep(KILL_STEP_S)
+
+
+def _shared_memory(entry: dict[str, Any]) -> dict[str, int]:
+    found = entry.get("sharedMemory")
+    if not isinstance(found, dict) or entry["bootId"] != boot_id():
+        return {}
+    return {
+        path: inode
+        for path, inode in found.items()
+        if os.path.dirname(path) + "/" == FOLDER and isinstance(inode, int)
+    }
 
 
 def _is_guard_alive(entry: dict[str, Any]) -> bool:

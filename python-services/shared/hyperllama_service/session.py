@@ -62,6 +62,7 @@ class Session:
             "startMs": self.start_ms,
             "startedAt": self._started_at,
             "logFile": self.order.log_file,
+            "sharedMemory": engine.shared_memory if engine else {},
             "about": self.order.about,
         }
         try:

@@ -12,6 +12,10 @@ from pathlib import Path
 
 from guarded import DEADLINE_S, Guarded, Lease, is_alive, until, with_token
 
+# Many times the keep-alive of the test that uses them.
+LOOKS_MAX = 300
+LOOK_STEP_S = 0.1
+
 Make = Callable[..., Guarded]
 
 # Says when it was asked to stop, and goes on until the file in its second argument is there.
@@ -82,17 +86,51 @@ def test_waits_the_keep_alive_after_the_last_lease(guarded: Make) -> None:
     lease.close()
 
 
+def test_keeps_no_engine_whose_start_was_given_up(guarded: Make) -> None:
+    session = guarded(keepAliveMs=3_600_000).start()
+    session.wait("listening")
+    session.command("release")
+    assert session.wait("exited")["isWanted"]
+
+
+def look(control: str) -> Lease | None:
+    """Connect, take the state, and leave as one who only looked; `None` when nobody is there."""
+    try:
+        lease = Lease(control)
+    except OSError:
+        return None
+    lease.command("look")
+    return lease
+
+
 def test_a_new_lease_ends_the_lingering(guarded: Make) -> None:
     session = guarded(keepAliveMs=300).start()
     session.wait("listening")
+    session.command("ready")
+    session.wait("ready")
     session.command("release")
     lease = Lease(session.control)
     lease.wait("session")
     began = time.monotonic()
     until(lambda: time.monotonic() - began > 0.5, "time passes")
     lease.command("status")
-    assert lease.wait("session")["state"] == "starting"
+    assert lease.wait("session")["state"] == "ready"
     lease.close()
+
+
+def test_a_look_does_not_prolong_the_lingering(guarded: Make) -> None:
+    session = guarded(keepAliveMs=1500).start()
+    session.wait("listening")
+    session.command("ready")
+    session.wait("ready")
+    session.command("release")
+    looks = 0
+    while (lease := look(session.control)) is not None:
+        lease.close()
+        looks += 1
+        assert looks < LOOKS_MAX, "every look prolonged it"
+        time.sleep(LOOK_STEP_S)
+    assert looks > 1
 
 
 def test_refuses_new_leases_while_it_stops(guarded: Make, short_path: Path) -> None:

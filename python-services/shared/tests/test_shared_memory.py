@@ -1,0 +1,82 @@
+"""Shared memory that a killed process leaves behind: found while it lives, removed when unused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hyperllama_service.shared_memory import remove_shared_memory, shared_memory_of
+
+pytestmark = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm here")
+
+HOLDER = """
+import mmap, os, sys
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+os.ftruncate(fd, 4096)
+memory = mmap.mmap(fd, 4096)
+print("mapped", flush=True)
+sys.stdin.read()
+"""
+
+
+class Holder:
+    """A process that has a segment mapped until it is killed."""
+
+    def __init__(self, path: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"mapped\n"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def path() -> Iterator[str]:
+    path = f"/dev/shm/hyperllama-test-{os.getpid()}"
+    yield path
+    Path(path).unlink(missing_ok=True)
+
+
+def test_what_a_killed_process_left_is_removed(path: str) -> None:
+    holder = Holder(path)
+    found = shared_memory_of([holder.process.pid])
+    assert found == {path: os.stat(path).st_ino}
+    holder.kill()
+    assert remove_shared_memory(found) == [path]
+    assert not os.path.exists(path)
+
+
+def test_what_another_process_still_uses_stays(path: str) -> None:
+    first, second = Holder(path), Holder(path)
+    found = shared_memory_of([first.process.pid])
+    first.kill()
+    assert remove_shared_memory(found) == []
+    assert os.path.exists(path)
+    second.kill()
+
+
+def test_a_new_segment_of_the_same_name_stays(path: str) -> None:
+    holder = Holder(path)
+    found = shared_memory_of([holder.process.pid])
+    holder.kill()
+    # The inode of the removed one may be given to the next: hold it while the new one is made.
+    kept = os.open(path, os.O_RDONLY)
+    os.unlink(path)
+    Path(path).touch(mode=0o600)
+    os.close(kept)
+    assert remove_shared_memory(found) == []
+    assert os.path.exists(path)
+
+
+def test_a_process_that_is_gone_has_none() -> None:
+    holder = subprocess.Popen(["true"])
+    holder.wait(timeout=30)
+    assert shared_memory_of([holder.pid]) == {}
