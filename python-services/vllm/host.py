@@ -1,4 +1,4 @@
-"""Become vLLM's server: the same process, so that its signals and its end are the guard's to see."""
+"""Become vLLM's server: the same process, so that the guard sees its signals and its end."""
 
 from __future__ import annotations
 

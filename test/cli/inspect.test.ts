@@ -62,6 +62,7 @@ describe('in an empty home', () => {
       ok  folders    \`~/data\` and the others can be written
       ok  disk       SIZE free at \`~/data\`
       ok  llama-cpp  llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
+      ok  vllm       vLLM is not installed; it is on first use, or by \`hyperllama engines install vllm\`
       ok  sessions   0 sessions run, none is dead"
     `);
   });
@@ -76,6 +77,7 @@ describe('in an empty home', () => {
       ok  folders    \`~/data\` and the others can be written
       ok  disk       SIZE free at \`~/data\`
       ok  llama-cpp  llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
+      ok  vllm       vLLM is not installed; it is on first use, or by \`hyperllama engines install vllm\`
       ok  sessions   0 sessions run, none is dead"
     `);
   });

@@ -162,9 +162,7 @@ describe.runIf(runsHere('a full or read-only disk', mountProblem))('with a disk 
     expect(text.replaceAll(/`~\/data\/[^`]+`/g, '`PLACE`')).toMatchInlineSnapshot(`
       "exit 1
       --- stderr
-       install llama.cpp 2026.10.11549 (cpu): 32 MiB to download, 97 MiB on disk, into \`~/data\`
-       download SmolLM2-135M-Instruct: 89 MiB, a small model for trying things out
-      error: no space left for \`PLACE\`: \`PLACE\` has SIZE free, SIZE is needed
+      error: \`~/data\` has SIZE free, but SIZE is needed
 
       hint: free some space, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/disk\`"
     `);
@@ -199,6 +197,7 @@ describe.runIf(runsHere('a full or read-only disk', mountProblem))('with a disk 
                      → make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`
       ok  disk       SIZE free at \`~/data\`
       ok  llama-cpp  llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
+      ok  vllm       vLLM is not installed; it is on first use, or by \`hyperllama engines install vllm\`
       ok  sessions   0 sessions run, none is dead"
     `);
   });

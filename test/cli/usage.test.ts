@@ -176,10 +176,10 @@ describe('an engine', () => {
   });
 
   it('that is known but not driven is not installed', async () => {
-    expect(await show('engines', 'install', 'vllm')).toMatchInlineSnapshot(`
+    expect(await show('engines', 'install', 'sglang')).toMatchInlineSnapshot(`
       "exit 6
       --- stderr
-      error: this version of HyperLlama knows vLLM but cannot start it yet"
+      error: this version of HyperLlama knows SGLang but cannot start it yet"
     `);
   });
 

@@ -16,6 +16,7 @@ import { planLaunch } from '../../src/plan/plan.ts';
 import { makeWorkload } from '../../src/workloads/presets.ts';
 import { fakeEngine, serviceFolder } from '../fixtures/fake-engine/engine.ts';
 import { testMachine } from '../fixtures/machines/load.ts';
+import { runCli } from '../support/cli.ts';
 import { preparedHome, type PreparedHome, type TrialHome } from '../support/prepared-home.ts';
 import {
   describeProcesses,
@@ -156,6 +157,38 @@ describe('a session', () => {
     expect(await told).toMatchObject({ signal: 'SIGSEGV', isWanted: false });
     expect(session.exit).toMatchObject({ signal: 'SIGSEGV' });
     await session.release();
+    await expectNothingLeft(home);
+  });
+
+  it('that another command stops while it starts says so, and is not begun again', async () => {
+    using home = prepared.trial();
+    const { plan, options, context } = await startIn(home, { faults: 'never-ready' });
+    const starting = failure(launch(plan, options));
+    const running = async (): Promise<number> => (await runningSessions(context)).sessions.length;
+    await expect.poll(running, { timeout: EMPTY_DEADLINE_MS }).toBe(1);
+    const [first] = (await runningSessions(context)).sessions;
+    expect(await stopSession((first ?? failNow()).entry)).toBe(true);
+    const error = await starting;
+    expect(error.code).toBe('HL_ENGINE_EXITED');
+    expect(error.message).toContain('another command stopped it');
+    await expectNothingLeft(home);
+  });
+
+  it('with a guard that does not answer lets a command go that asks for it', async () => {
+    using home = prepared.trial();
+    const { plan, options, context } = await startIn(home, { keepAliveMs: 600_000 });
+    await (await launch(plan, options)).release();
+    const { sessions } = await runningSessions(context);
+    const { entry } = sessions[0] ?? failNow();
+    process.kill(entry.guard.pid, 'SIGSTOP');
+    try {
+      const ps = await runCli(['ps', '--json'], { home: home.path, deadlineMs: 30_000 });
+      expect(ps.code).toBe(0);
+      expect(JSON.parse(ps.stdout)).toMatchObject({ sessions: [{ key: entry.key, leases: null }] });
+    } finally {
+      process.kill(entry.guard.pid, 'SIGCONT');
+    }
+    expect(await stopSession(entry)).toBe(true);
     await expectNothingLeft(home);
   });
 

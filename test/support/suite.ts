@@ -40,7 +40,10 @@ export class Suite {
   constructor(name: string) {
     this.name = name;
     const asked = Number(process.env['HYPERLLAMA_TEST_SEED']);
-    this.seed = Number.isInteger(asked) && asked > 0 ? asked : 1 + Math.floor(Math.random() * 1e9);
+    const isNumber = Number.isInteger(asked) && asked > 0;
+    // The full sizes look for new cases; a red run of the others is about the change at hand.
+    const usual = isFullSize ? 1 + Math.floor(Math.random() * 1e9) : 1;
+    this.seed = isNumber ? asked : usual;
     this.random = randomFrom(this.seed);
   }
 
