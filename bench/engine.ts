@@ -15,13 +15,7 @@ import { measureGenerate, measureReady } from './support/cold-start.ts';
 import { startDirect } from './support/direct.ts';
 import { cannotMeasure, Options } from './support/options.ts';
 import { printGoal, printHead, printNoise, ratioOf, ratioText, spread } from './support/report.ts';
-import {
-  EFFORT_FULL,
-  EFFORT_SHORT,
-  measurePair,
-  type Measured,
-  type Speed,
-} from './support/speed.ts';
+import { EFFORT, EFFORT_SWEEP, measurePair, type Measured, type Speed } from './support/speed.ts';
 import { findBest, namedCandidate, type Candidate } from './support/sweep.ts';
 
 const options = new Options('engine', {
@@ -43,7 +37,6 @@ const CONCURRENCIES = options.text('concurrency', '1,8').split(',').map(Number);
 const BUDGET_MS = options.integer('minutes', 30) * 60_000;
 const CLI = options.text('cli', fileURLToPath(new URL('../dist/bin/cli.js', import.meta.url)));
 const COLD_ROUNDS = IS_QUICK ? 4 : 12;
-const EFFORT = IS_QUICK ? EFFORT_SHORT : EFFORT_FULL;
 /** The one build that `direct_host.py` knows how to start by hand. */
 const BUILD = 'xllamacpp';
 
@@ -111,14 +104,15 @@ async function compare(concurrency: number, context: Context): Promise<void> {
   console.log(
     `   same build, ${slots} slots of ${contextTokens} tokens${WINNER === null ? '; sweep:' : ''}`,
   );
-  const effort = EFFORT_SHORT;
+  const effort = EFFORT_SWEEP;
   const sweep = { choice, concurrency, effort, socket, isQuick: IS_QUICK };
   const best = WINNER === null ? await findBest(sweep) : namedCandidate(WINNER, sweep);
   console.log(`   winner: ${best.name}\n   ${best.command(socket).join(' ')}`);
   const [ours, direct]: [Speed[], Speed[]] = [[], []];
   for (let round = 0; round < ROUNDS; round += 1) {
     if (performance.now() - begunAtMs > BUDGET_MS && ours.length >= 2) break;
-    const what = { concurrency, effort: EFFORT, seed: 100 + round };
+    const effort = IS_QUICK ? EFFORT_SWEEP : EFFORT;
+    const what = { concurrency, effort, seed: 100 + round };
     const speeds = await measureRound(best, wanted, context, what);
     ours.push(speeds.ours);
     direct.push(speeds.direct);

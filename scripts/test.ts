@@ -78,6 +78,8 @@ function python(): void {
         '--quiet',
         '--disable-pip-version-check',
         '--require-hashes',
+        // The lock names all of them; some that are never imported are left out on purpose.
+        '--no-deps',
         '--target',
         tools,
         '-r',

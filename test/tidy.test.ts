@@ -111,6 +111,9 @@ describe('imports', () => {
   });
 });
 
+/** Services that serve nothing. */
+const TOOLS = ['convert'];
+
 describe('engines', () => {
   it('are named as a literal in their own file only', () => {
     // `mlx` is also a weight format, and `max` an everyday word that never stands alone in quotes.
@@ -124,7 +127,7 @@ describe('engines', () => {
     expect(wrong.filter((line) => !line.startsWith('src/engines/all.gen.ts'))).toEqual([]);
   });
 
-  it('that are driven have a service folder, and every service folder an engine', () => {
+  it('that are driven have a service folder, and every other service is a known tool', () => {
     const services = readdirSync(join(root, 'python-services'), { withFileTypes: true })
       .filter(
         (entry) =>
@@ -133,7 +136,7 @@ describe('engines', () => {
       )
       .map(({ name }) => name);
     const driven = ENGINES.filter(({ isDriven }) => isDriven).map(({ id }) => id);
-    expect(services.toSorted()).toEqual(driven.toSorted());
+    expect(services.toSorted()).toEqual([...driven, ...TOOLS].toSorted());
   });
 
   it('that are driven have recorded fixtures', () => {

@@ -62,6 +62,7 @@ export interface ErrorParams {
   HL_MODEL_FORMAT_UNSUPPORTED: { path: string; because: string };
   HL_MODEL_CORRUPT: { path: string; because: string };
   HL_DOWNLOAD_FAILED: { what: string; because: string };
+  HL_CONVERSION_FAILED: { what: string; because: string };
   HL_NO_ENGINE_FITS: {
     model: string;
     refusals: readonly {
@@ -200,6 +201,14 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     502,
     (p) => `could not download ${p.what}: ${p.because}`,
     () => 'run the same command again',
+    true,
+  ),
+  HL_CONVERSION_FAILED: row(
+    'model',
+    1,
+    500,
+    (p) => `could not convert ${p.what}: ${p.because}`,
+    () => 'run the same command again; nothing half-made was kept',
     true,
   ),
   HL_NO_ENGINE_FITS: row(

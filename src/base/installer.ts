@@ -30,6 +30,18 @@ export type InstallOrder =
       readonly sha256: string;
       readonly bytesDownload: number;
       readonly bytesOnDisk: number;
+    }
+  | {
+      /** Made from a file that is here, by a service of ours. */
+      readonly kind: 'conversion';
+      readonly target: string;
+      /** Of the environment that has what the service needs. */
+      readonly python: string;
+      readonly service: string;
+      /** Of its verb `convert`; `--out` is added. */
+      readonly arguments: readonly string[];
+      readonly bytesDownload: 0;
+      readonly bytesOnDisk: number;
     };
 
 export type InstallEvent =
@@ -114,6 +126,8 @@ function throwFailure(
   because: string,
   { order, what }: { order: InstallOrder; what: { name: string; id: string } },
 ): never {
+  // What a conversion cannot read is the file it came from.
+  const file = order.kind === 'conversion' ? what.name : order.target;
   switch (code as ErrorCode) {
     case 'HL_OFFLINE':
       return fail('HL_OFFLINE', { what: what.name, because });
@@ -125,13 +139,21 @@ function throwFailure(
         because,
       });
     case 'HL_MODEL_CORRUPT':
-      return fail('HL_MODEL_CORRUPT', { path: order.target, because });
+      return fail('HL_MODEL_CORRUPT', { path: file, because });
+    case 'HL_MODEL_FORMAT_UNSUPPORTED':
+      return fail('HL_MODEL_FORMAT_UNSUPPORTED', { path: file, because });
     case 'HL_CANCELLED':
       return fail('HL_CANCELLED', { phase: 'install' });
     default:
-      return order.kind === 'environment'
-        ? fail('HL_ENGINE_INSTALL_FAILED', { engine: what.name, id: what.id, because })
-        : fail('HL_DOWNLOAD_FAILED', { what: what.name, because });
+      break;
+  }
+  switch (order.kind) {
+    case 'environment':
+      return fail('HL_ENGINE_INSTALL_FAILED', { engine: what.name, id: what.id, because });
+    case 'package-file':
+      return fail('HL_DOWNLOAD_FAILED', { what: what.name, because });
+    case 'conversion':
+      return fail('HL_CONVERSION_FAILED', { what: what.name, because });
   }
 }
 

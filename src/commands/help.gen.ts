@@ -47,6 +47,10 @@ export const COMMANDS: readonly {
     aliases: [],
   },
   {
+    name: 'convert',
+    aliases: [],
+  },
+  {
     name: 'config',
     aliases: [],
   },
@@ -67,6 +71,7 @@ export const HELP: string = [
   '  show <model>                   what a model is',
   '  engines                        engine environments: list, install, verify, remove',
   '  doctor                         what is wrong, why, and the command that mends it',
+  "  convert <model>                write a GGUF model's weights in another format",
   '  config                         settings and where they come from',
   '',
   '  --json        one JSON object on stdout, for every command',
@@ -86,7 +91,7 @@ export const EXIT_CODES: string = [
   '',
   '    0  all went well',
   '    1  the machine, the model or the request stood in the way',
-  '       HL_PYTHON_MISSING HL_PYTHON_TOO_OLD HL_DISK_FULL HL_STATE_UNWRITABLE HL_MODEL_FORMAT_UNSUPPORTED HL_MODEL_CORRUPT HL_DOWNLOAD_FAILED HL_REQUEST_INVALID HL_CONTEXT_EXCEEDED',
+  '       HL_PYTHON_MISSING HL_PYTHON_TOO_OLD HL_DISK_FULL HL_STATE_UNWRITABLE HL_MODEL_FORMAT_UNSUPPORTED HL_MODEL_CORRUPT HL_DOWNLOAD_FAILED HL_CONVERSION_FAILED HL_REQUEST_INVALID HL_CONTEXT_EXCEEDED',
   '    2  the command was used wrongly, or a configuration file is wrong',
   '       HL_OPTION_INVALID HL_USAGE HL_COMMAND_UNKNOWN HL_CONFIG_INVALID HL_ENGINE_UNKNOWN HL_SESSION_NOT_FOUND',
   '    3  it does not fit: no engine can serve this model on this machine',

@@ -19,6 +19,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   show: () => import('./show.ts'),
   engines: () => import('./engines.ts'),
   doctor: () => import('./doctor.ts'),
+  convert: () => import('./convert.ts'),
   config: () => import('./config.ts'),
 };
 

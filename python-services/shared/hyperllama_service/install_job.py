@@ -102,7 +102,8 @@ class Job:
         for line in reversed(lines):
             event = decode(line.encode())
             if event is not None and event.get("event") == "failed":
-                return "HL_ENGINE_INSTALL_FAILED", str(event.get("because"))
+                code_said = str(event.get("code", "HL_ENGINE_INSTALL_FAILED"))
+                return code_said, str(event.get("because"))
         name, because = classify_failure(lines, is_environment=self.is_environment)
         return name, because if code > 0 else f"it was ended by signal {-code}: {because}"
 

@@ -99,6 +99,19 @@ def make_package_file(job: Job) -> str:
     return f"{tool.name} {tool.version}"
 
 
+def make_conversion(job: Job) -> None:
+    """Let the order's service make the target from a file that is here.
+
+    Raises:
+        InstallError: with the code that the service gave.
+    """
+    order = job.order
+    job.enter("convert")
+    made = os.path.join(job.staging, "made")
+    job.run([order["python"], order["service"], "convert", *order["arguments"], "--out", made])
+    os.replace(made, order["target"])
+
+
 def sha256_of(path: str) -> str:
     """Return the sha256 of the file, in hexadecimal."""
     digest = hashlib.sha256()

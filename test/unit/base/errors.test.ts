@@ -18,6 +18,7 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
   HL_MODEL_FORMAT_UNSUPPORTED: { path: '/m.bin', because: 'it is a pickle' },
   HL_MODEL_CORRUPT: { path: '/m.gguf', because: 'it ends early' },
   HL_DOWNLOAD_FAILED: { what: 'm', because: 'the server answered 500' },
+  HL_CONVERSION_FAILED: { what: 'm.gguf', because: 'it printed nothing' },
   HL_NO_ENGINE_FITS: {
     model: 'm',
     refusals: [{ engine: 'E', reasons: [{ because: 'no GPU', hint: 'add one' }] }],

@@ -31,7 +31,7 @@ describe('the demo model', () => {
     const path = `/models/${fetchable.file}`;
     const read = ggufModel({ ...header, path, bytesOnDisk: fetchable.bytesOnDisk }, model.ref);
     const [artifact] = read.artifacts;
-    expect(model).toEqual({
+    expect({ ...model, artifacts: model.artifacts.slice(0, 1) }).toEqual({
       ...read,
       artifacts: [{ ...artifact, path: null, origin: 'catalog', sha256: fetchable.sha256 }],
     });

