@@ -10,6 +10,7 @@ import { detectMachine } from './hardware/detect.ts';
 import type { Machine } from './hardware/machine.ts';
 import { withOutsideEngine } from './launch/engine-set.ts';
 import { findInstallations } from './launch/installations.ts';
+import type { LedgerEntry } from './launch/ledger.ts';
 import { isRunning, machineWithout, sessionsOf } from './launch/running.ts';
 import type { Session } from './launch/session.ts';
 import type { StartLimits } from './launch/start.ts';
@@ -46,8 +47,15 @@ export interface Started {
   readonly spent: { readonly downloadMs: number; readonly installMs: number };
 }
 
-/** machine + model + workload → decision → plan. Installs and starts nothing. */
-export async function choose(wanted: Wanted, context: Context): Promise<Choice> {
+/**
+ * machine + model + workload → decision → plan. Installs and starts nothing. `without`: sessions
+ * that are counted as gone.
+ */
+export async function choose(
+  wanted: Wanted,
+  context: Context,
+  without: readonly LedgerEntry[] = [],
+): Promise<Choice> {
   const { workload, engineId, isToRun } = wanted;
   const engines = await knownEngines(context);
   const [machine, model, installations] = await Promise.all([
@@ -67,9 +75,10 @@ export async function choose(wanted: Wanted, context: Context): Promise<Choice> 
     const plan = planLaunch(decision.engine, input, decision.verdict);
     return { machine, model, workload, decision, installation, plan };
   };
-  if (sessions.length === 0) return chooseOn(machine);
+  const free = machineWithout(without, machine);
+  if (sessions.length === 0) return chooseOn(free);
   const joined = chooseOn(machineWithout(sessions, machine));
-  return isRunning(joined.plan, sessions) ? joined : chooseOn(machine);
+  return isRunning(joined.plan, sessions) ? joined : chooseOn(free);
 }
 
 /** plan → session: fetches what is missing, joins or starts the engine, proves a token. */
@@ -79,7 +88,12 @@ export async function start(
   context: Context,
 ): Promise<Started> {
   const { fetchMissing, startSession } = await import('./launch/start.ts');
-  const first = await choose(wanted, context);
+  const first = await choose(wanted, context).catch(async (error: unknown) => {
+    const { inPlaceOf } = await import('./launch/place.ts');
+    const decideWithout = async (gone: readonly LedgerEntry[]): Promise<Choice> =>
+      await choose(wanted, context, gone);
+    return await inPlaceOf(error, decideWithout, context);
+  });
   const spent = await fetchMissing({ engine: first.decision.engine, ...first }, context);
   if (spent === null) {
     const workload = { ...wanted.workload, device: 'cpu' as const };

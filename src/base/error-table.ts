@@ -70,6 +70,7 @@ export interface ErrorParams {
       reasons: readonly { because: string; hint: string | null }[];
     }[];
   };
+  HL_PLACE_NEEDED: { held: readonly string[]; keys: readonly string[] };
   HL_ENGINE_UNKNOWN: { engine: string; known: readonly string[]; nearest: readonly string[] };
   HL_ENGINE_NOT_DRIVEN: { engine: string; alternative: string | null };
   HL_ENGINE_NOT_INSTALLED: { engine: string; id: string; because: string };
@@ -221,6 +222,13 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
         .join('')}`,
     (p) =>
       p.refusals.flatMap((r) => r.reasons).find((reason) => reason.hint !== null)?.hint ?? null,
+  ),
+  HL_PLACE_NEEDED: row(
+    'decision',
+    3,
+    503,
+    (p) => `the model does not fit beside what is kept warm and unused: ${p.held.join(', ')}`,
+    (p) => `run \`hyperllama stop ${p.keys.join(' ')}\` first, or say \`--yes\``,
   ),
   HL_ENGINE_UNKNOWN: row(
     'usage',

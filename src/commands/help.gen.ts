@@ -95,7 +95,7 @@ export const EXIT_CODES: string = [
   '    2  the command was used wrongly, or a configuration file is wrong',
   '       HL_OPTION_INVALID HL_USAGE HL_COMMAND_UNKNOWN HL_CONFIG_INVALID HL_ENGINE_UNKNOWN HL_SESSION_NOT_FOUND',
   '    3  it does not fit: no engine can serve this model on this machine',
-  '       HL_NO_ENGINE_FITS',
+  '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
   '    5  the model was not found',
   '       HL_MODEL_NOT_FOUND HL_MODEL_NOT_LOCAL',
   '    6  the engine: not installed, did not start, or ended',

@@ -75,6 +75,8 @@ async function askGuard(entry: LedgerEntry): Promise<SessionEvent | null> {
   // Not a use of the engine: a keep-alive goes on as if nobody had asked.
   link.send({ command: 'look' });
   link.end();
-  if (answer === null) link.destroy();
+  // Until the guard has seen it we would count as a user to whoever asks next.
+  if (answer !== null) await withDeadline(link.closed, GUARD_ANSWER_DEADLINE_MS);
+  link.destroy();
   return answer;
 }

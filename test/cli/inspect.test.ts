@@ -129,8 +129,12 @@ describe('in an empty home', () => {
       context       8,192 tokens
       attention     30 full (3 KV heads × 64)
 
-      FORMAT  QUANT  BITS/WEIGHT  SIZE    WHERE
-      gguf    Q4_1   5.74         94 MiB  not here (catalog)
+      FORMAT       QUANT  BITS/WEIGHT  SIZE     WHERE
+      gguf         Q4_1   5.74         94 MiB   fetched when needed
+      safetensors  bf16   16.00        259 MiB  made when needed
+      safetensors  fp32   32.00        516 MiB  made when needed
+      gguf         bf16   16.00        258 MiB  made when needed
+      gguf         fp32   32.00        515 MiB  made when needed
 
       CONTEXT  KV CACHE (fp16)
       4,096    90 MiB

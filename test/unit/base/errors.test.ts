@@ -23,6 +23,7 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
     model: 'm',
     refusals: [{ engine: 'E', reasons: [{ because: 'no GPU', hint: 'add one' }] }],
   },
+  HL_PLACE_NEEDED: { held: ['n on E (0123abcd, 2 GiB)'], keys: ['0123abcd'] },
   HL_ENGINE_UNKNOWN: { engine: 'lama', known: ['llama-cpp'], nearest: ['llama-cpp'] },
   HL_ENGINE_NOT_DRIVEN: { engine: 'E', alternative: 'F' },
   HL_ENGINE_NOT_INSTALLED: { engine: 'E', id: 'e', because: 'there is no environment of it' },
