@@ -6,9 +6,10 @@ import type { Context } from './base/context.ts';
 import { decide, decideDriven, type Decision } from './decision/decide.ts';
 import { ENGINES } from './engines/all.gen.ts';
 import type { Engine, Installation, LaunchPlan } from './engines/engine.ts';
+import { namedModel } from './engines/shared/attached.ts';
 import { detectMachine } from './hardware/detect.ts';
 import type { Machine } from './hardware/machine.ts';
-import { withOutsideEngine } from './launch/engine-set.ts';
+import { withOutsideEngines } from './launch/engine-set.ts';
 import { findInstallations } from './launch/installations.ts';
 import { isRunning, machineWithout, sessionsOf } from './launch/running.ts';
 import type { Session } from './launch/session.ts';
@@ -50,18 +51,23 @@ export interface Started {
 export async function choose(wanted: Wanted, context: Context): Promise<Choice> {
   const { workload, engineId, isToRun } = wanted;
   const engines = await knownEngines(context);
+  const asked = engines.find(({ id }) => id === engineId);
+  // What lies here says nothing about what a server of somebody else's serves.
+  const isElsewhere = asked?.custom?.kind === 'server';
+  const described = async (ref: string): Promise<ModelInfo> =>
+    isElsewhere ? namedModel(ref) : await describe(ref, context);
   const [machine, model, installations] = await Promise.all([
     wanted.machine ?? thisMachine(context),
-    typeof wanted.model === 'string' ? describe(wanted.model, context) : wanted.model,
+    typeof wanted.model === 'string' ? described(wanted.model) : wanted.model,
     // What is installed here says nothing about a recorded machine.
     wanted.machine === null ? findInstallations(engines, context) : new Map<string, Installation>(),
   ]);
   const sessions = wanted.machine === null ? await sessionsOf(model.ref, context.paths) : [];
   const running = sessions.map(({ about }) => about.engine);
-  const asked = engineId === null ? {} : { engineId };
+  const named = engineId === null ? {} : { engineId };
   const chooseOn = (machine: Machine): Choice => {
     const judge = isToRun ? decideDriven : decide;
-    const decision = judge({ machine, model, workload, engines, installations, running, ...asked });
+    const decision = judge({ machine, model, workload, engines, installations, running, ...named });
     const installation = installations.get(decision.engine.id) ?? null;
     const input = { machine, model, workload, installation };
     const plan = planLaunch(decision.engine, input, decision.verdict);
@@ -78,8 +84,16 @@ export async function start(
   limits: StartLimits,
   context: Context,
 ): Promise<Started> {
-  const { fetchMissing, startSession } = await import('./launch/start.ts');
   const first = await choose(wanted, context);
+  const { attach: server } = first.plan;
+  if (server !== undefined) {
+    const { attach } = await import('./launch/attach.ts');
+    const { engine } = first.decision;
+    const session = await attach({ engine, plan: first.plan, server }, limits, context);
+    const spent = { downloadMs: 0, installMs: 0 };
+    return { choice: { ...first, plan: session.facts.plan }, session, spent };
+  }
+  const { fetchMissing, startSession } = await import('./launch/start.ts');
   const spent = await fetchMissing({ engine: first.decision.engine, ...first }, context);
   if (spent === null) {
     const workload = { ...wanted.workload, device: 'cpu' as const };
@@ -96,7 +110,7 @@ export async function start(
 }
 
 export async function knownEngines(context: Context): Promise<readonly Engine[]> {
-  return await withOutsideEngine(ENGINES, context.env);
+  return await withOutsideEngines(ENGINES, context);
 }
 
 export async function thisMachine(context: Context): Promise<Machine> {

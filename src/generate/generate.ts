@@ -70,6 +70,7 @@ export async function generate(
     end = await postStream(address, {
       path: adapted.path,
       body: adapted.body,
+      headers: session.requestHeaders(),
       signal: options.signal,
       firstByteDeadlineMs: FIRST_BYTE_DEADLINE_MS,
       silenceDeadlineMs: SILENCE_DEADLINE_MS,
@@ -197,6 +198,13 @@ async function explainBreak(error: unknown, broken: Broken): Promise<unknown> {
   }
   const exit = await session.exitWithin(EXIT_WORD_MS);
   if (exit !== null) return exitError(exit, broken);
+  const { attach } = session.facts.plan;
+  if (attach !== undefined) {
+    const when = text === '' ? '' : ' in mid-answer';
+    const because = `the connection broke${when} (${error.message})`;
+    const params = { engine: engine.id, url: attach.url, because, text };
+    return new HyperLlamaError('HL_SERVER_UNREACHABLE', params);
+  }
   const because = `the connection broke (${error.message})`;
   return new HyperLlamaError('HL_ENGINE_PROTOCOL', { engine: engine.name, because, text });
 }
@@ -222,7 +230,9 @@ function explainRefusal(
   const { engine, plan } = session.facts;
   const body = readErrorBody(end.errorText);
   const message = body?.message ?? end.errorText.slice(0, 200);
-  if (/context|too long|maximum.*length/i.test(`${body?.type ?? ''} ${message}`)) {
+  const isOurs = plan.attach === undefined;
+  // Of a server that is not ours nobody told us the context: its own words say more.
+  if (isOurs && /context|too long|maximum.*length/i.test(`${body?.type ?? ''} ${message}`)) {
     // Messages name the limit too, and some name it first: a prompt that does not fit is larger.
     const counts = [...message.matchAll(/\b(\d+)(?: \w+)? tokens\b/g)].map((match) =>
       Number(match[1]),
