@@ -349,7 +349,8 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
       p.model === null
         ? `${p.engine} at \`${p.url}\` serves ${p.has.length} models, and none of them is named: ${shortList(p.has)}`
         : `${p.engine} at \`${p.url}\` has no model \`${p.model}\`; it has ${shortList(p.has)}`,
-    (p) => `name one of them with \`engines.custom.${p.engine}.model\`, or in place of the model`,
+    (p) =>
+      `name one of them with \`engines.custom.${p.engine}.model\`${p.model === null ? ', or in place of the model' : ''}`,
   ),
   HL_SESSION_NOT_FOUND: row(
     'usage',

@@ -196,7 +196,8 @@ function headline({ decision, plan, machine }: Choice, { output }: Context): str
   const { artifact, name } = plan.model;
   if (plan.attach !== undefined) {
     const server = `${decision.engine.name} (unmanaged, ${plan.attach.url})`;
-    return output.style.dim(` engine ${server}   model ${name}`);
+    const asked = name === plan.model.ref ? '' : ` (asked for ${plan.model.ref})`;
+    return output.style.dim(` engine ${server}   model ${name}${asked}`);
   }
   const device = plan.device === 'cpu' ? cpuWords(machine.cpu.isa) : plan.device;
   const size = artifact.bytesOnDisk === null ? '' : ` ${formatBytes(artifact.bytesOnDisk)}`;

@@ -204,7 +204,8 @@ describe('an attached server', () => {
        server    http://HOST:PORT (unmanaged: HyperLlama neither starts nor stops it)
        model     the model of this name there, else its only one"
     `);
-    expect(await seen('ps')).toMatchInlineSnapshot(`
+    // Columns are as wide as the number of the port.
+    expect((await seen('ps')).replaceAll(/ {2,}/g, '  ')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
       SESSION    ENGINE                         MODEL        STATE    DEVICE   MEMORY   AGE
@@ -339,7 +340,7 @@ describe('a server that refuses', () => {
     `);
   });
 
-  it('nothing but has no such model is named with what it has', async () => {
+  it('a model it does not have is named with those it has', async () => {
     await using server = await lister(['a', 'b'], null);
     configure({ url: server.url, model: 'c' });
     expect(await seen('generate', 'a', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
