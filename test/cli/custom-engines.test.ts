@@ -179,7 +179,7 @@ describe('an attached server', () => {
       The capital of Japan is Tokyo.
 
       --- stderr
-       engine mine (unmanaged, http://HOST:PORT)   model tiny-served
+       engine mine (unmanaged, http://HOST:PORT)   model tiny-served (asked for smollm2:135m)
        7 tok · SPEED · TTFT TIME · prompt 14 tok · unmanaged"
     `);
     const json = JSON.parse((await run([...args, '--json'])).stdout) as object;
@@ -208,7 +208,7 @@ describe('an attached server', () => {
     expect((await seen('ps')).replaceAll(/ {2,}/g, '  ')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      SESSION    ENGINE                         MODEL        STATE    DEVICE   MEMORY   AGE
+      SESSION  ENGINE  MODEL  STATE  DEVICE  MEMORY  AGE
       unmanaged  mine (http://HOST:PORT)  tiny-served  answers  unknown  unknown  unknown"
     `);
     expect((await run(['stop', '--all'])).stdout).toBe('nothing is running\n');
@@ -238,7 +238,7 @@ describe('an attached server', () => {
       one two three
 
       --- stderr
-       engine mine (unmanaged, http://HOST:PORT)   model tiny-served
+       engine mine (unmanaged, http://HOST:PORT)   model tiny-served (asked for ~/tiny.gguf)
       error: mine at \`http://HOST:PORT\`: the connection broke in mid-answer (other side closed)
 
       hint: HyperLlama does not manage this server: see whether it runs, and whether \`engines.custom.mine.url\` is right; \`hyperllama engines list --discover\` shows what answers here"
@@ -348,7 +348,7 @@ describe('a server that refuses', () => {
       --- stderr
       error: mine at \`http://HOST:PORT\` has no model \`c\`; it has \`a\`, \`b\`
 
-      hint: name one of them with \`engines.custom.mine.model\`, or in place of the model"
+      hint: name one of them with \`engines.custom.mine.model\`"
     `);
     configure({ url: server.url });
     expect(await seen('generate', 'x', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
