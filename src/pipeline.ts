@@ -89,7 +89,8 @@ export async function start(
   if (server !== undefined) {
     const { attach } = await import('./launch/attach.ts');
     const { engine } = first.decision;
-    const session = await attach({ engine, plan: first.plan, server }, limits, context);
+    const { plan, workload } = first;
+    const session = await attach({ engine, plan, server, workload }, limits, context);
     const spent = { downloadMs: 0, installMs: 0 };
     return { choice: { ...first, plan: session.facts.plan }, session, spent };
   }

@@ -191,9 +191,18 @@ async function explainBreak(error: unknown, broken: Broken): Promise<unknown> {
   if (error.why === 'first-byte' || error.why === 'silence') {
     const isFirst = error.why === 'first-byte';
     const what = isFirst ? 'waiting for the first token' : 'in mid-answer';
-    const hint = '`--timeout` allows a longer wait for the first token';
+    const isOurs = session.facts.plan.attach === undefined;
+    const hint = isFirst
+      ? '`--timeout` allows a longer wait for the first token'
+      : 'HyperLlama does not manage this server: its own log says what it does';
     const durationMs = error.silenceMs;
-    const params = { engine: engine.name, what, durationMs, text, ...(isFirst ? { hint } : {}) };
+    const params = {
+      engine: engine.name,
+      what,
+      durationMs,
+      text,
+      ...(isFirst || !isOurs ? { hint } : {}),
+    };
     return new HyperLlamaError('HL_ENGINE_UNRESPONSIVE', params);
   }
   const exit = await session.exitWithin(EXIT_WORD_MS);

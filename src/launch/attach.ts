@@ -6,13 +6,16 @@ import type { Context } from '../base/context.ts';
 import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { ServerSettings } from '../base/config-custom.ts';
 import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { Workload } from '../workloads/workload.ts';
 import { lookAt } from './servers.ts';
 import { Session } from './session.ts';
+import type { StartLimits } from './start.ts';
 
 /** A list of models is at hand; a server in the middle of a prefill may be late with it. */
 const LOOK_DEADLINE_MS = 15_000;
 
 export interface AttachPlan {
+  readonly workload: Workload;
   readonly engine: Engine;
   readonly plan: LaunchPlan;
   readonly server: ServerSettings;
@@ -23,10 +26,12 @@ export interface AttachPlan {
  *   HL_CONFIG_INVALID for a key whose variable is not set, HL_ENGINE_START_TIMEOUT, HL_CANCELLED
  */
 export async function attach(
-  { engine, plan, server }: AttachPlan,
-  limits: { readonly startDeadlineMs: number | null },
+  { engine, plan, server, workload }: AttachPlan,
+  limits: StartLimits,
   context: Context,
 ): Promise<Session> {
+  if (limits.keepAliveMs > 0) warnWithoutEffect('--keep-alive', context);
+  if (workload.contextTokens !== null) warnWithoutEffect('--context', context);
   const headers = requestHeaders(engine.id, server, context);
   const progress = context.output.progress();
   progress.phase('attach', server.url);
@@ -51,6 +56,10 @@ export async function attach(
   } finally {
     progress.stop();
   }
+}
+
+function warnWithoutEffect(option: string, { log }: Context): void {
+  log.warn(`\`${option}\` has no effect on a server that HyperLlama does not manage`);
 }
 
 interface KeyPlace {
@@ -125,7 +134,7 @@ interface Proof {
 }
 
 async function proveToken(
-  { engine, plan, server }: AttachPlan,
+  { engine, plan, server }: Omit<AttachPlan, 'workload'>,
   { headers, deadlineMs, context }: Proof,
 ): Promise<void> {
   const begun = performance.now();

@@ -10,7 +10,13 @@ import {
 } from '../support/attached-server.ts';
 import { startCli, type CliResult, type RunningCli } from '../support/cli.ts';
 import { temporaryHome, type TemporaryHome } from '../support/home.ts';
-import { describeProcesses, processesOfHome, until } from '../support/processes.ts';
+import {
+  describeProcesses,
+  enginesOfHome,
+  hasVariable,
+  processesOfHome,
+  until,
+} from '../support/processes.ts';
 import { writeTinyGguf } from '../support/tiny-gguf.ts';
 import { written } from './asking.ts';
 import { cli, CLI_DEADLINE_MS, transcript } from './transcript.ts';
@@ -47,10 +53,10 @@ async function run(
 }
 
 /** `generate` in the background, for what happens in mid-answer. */
-function asking(...words: readonly string[]): RunningCli {
-  const env = { HOME: home.path, HYPERLLAMA_TEST_ENGINE: '' };
+function asking(more: { readonly env?: Readonly<Record<string, string>> } = {}): RunningCli {
+  const env = { HOME: home.path, HYPERLLAMA_TEST_ENGINE: '', ...more.env };
   const options = { home: home.path, deadlineMs: CLI_DEADLINE_MS, env };
-  return startCli(['generate', model, 'count', '--engine', 'mine', ...words], options);
+  return startCli(['generate', model, 'count', '--engine', 'mine'], options);
 }
 
 async function seen(...args: readonly string[]): Promise<string> {
@@ -119,6 +125,40 @@ describe('a custom engine', () => {
     expect(processesOfHome(home.path).length).toBeGreaterThan(2);
     running.child.kill('SIGKILL');
     await running.result;
+    await expectNothingLeft();
+  });
+
+  it.runIf(process.platform === 'linux')(
+    'sees its own variables, not those of the caller',
+    async () => {
+      const words = command('--socket', '{socket}', '--fault', 'hang-decode=3');
+      configure({ command: words, formats: ['gguf'], environment: { MINE: 'yes' } });
+      const running = asking({ env: { MY_TOKEN: 'CANARY' } });
+      await written(running, 'stdout', 'three');
+      const engines = enginesOfHome(home.path);
+      expect(engines.length).toBe(1);
+      for (const engine of engines) {
+        expect(hasVariable(engine, 'MINE', 'yes')).toBe(true);
+        expect(engine.environment).not.toContain('CANARY');
+      }
+      running.child.kill('SIGINT');
+      expect((await running.result).code).toBe(130);
+      await expectNothingLeft();
+    },
+  );
+
+  it('whose page for being ready does not exist is given up at --timeout', async () => {
+    configure({ command: command('--socket', '{socket}'), formats: ['gguf'], ready: '/nowhere' });
+    const text = await seen('generate', model, 'hi', '--engine', 'mine', '--timeout', '5s');
+    expect(text).toMatchInlineSnapshot(`
+      "exit 6
+      --- stderr
+      error: mine gave up in phase \`load\` after TIME: longer than the TIME allowed
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
+
+      hint: look at the log lines above; \`--timeout\` allows a longer start"
+    `);
     await expectNothingLeft();
   });
 
@@ -226,8 +266,28 @@ describe('an attached server', () => {
     expect(result.stderr).toContain('unmanaged: the weights, settings and other users');
   });
 
+  it('may listen on a socket, and says what has no effect on it', async () => {
+    await using server = await startFakeServer({ socket: join(home.path, 'their.sock') });
+    configure({ url: server.url });
+    const words = ['--keep-alive', '5m', '--context', '4096'];
+    expect(
+      await seen('generate', 'm', JAPAN, '--engine', 'mine', ...words),
+    ).toMatchInlineSnapshot(`
+      "exit 0
+      --- stdout
+      The capital of Japan is Tokyo.
+
+      --- stderr
+      warning: \`--keep-alive\` has no effect on a server that HyperLlama does not manage
+      warning: \`--context\` has no effect on a server that HyperLlama does not manage
+       engine mine (unmanaged, unix:~/their.sock)   model tiny-served (asked for m)
+       7 tok · SPEED · TTFT TIME · prompt 14 tok · unmanaged"
+    `);
+    expect(server.isAlive()).toBe(true);
+  });
+
   it('that is killed in mid-answer is named, with what it had said', async () => {
-    await using server = await startFakeServer('hang-decode=3');
+    await using server = await startFakeServer({ faults: ['hang-decode=3'] });
     configure({ url: server.url });
     const running = asking();
     await written(running, 'stdout', 'three');
@@ -246,7 +306,7 @@ describe('an attached server', () => {
   });
 
   it('lives on when the answer is cancelled', async () => {
-    await using server = await startFakeServer('token-delay=50');
+    await using server = await startFakeServer({ faults: ['token-delay=50'] });
     configure({ url: server.url });
     const running = asking();
     await written(running, 'stdout', 'three');

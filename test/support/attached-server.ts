@@ -17,23 +17,28 @@ export interface FakeServer extends AsyncDisposable {
   isAlive(): boolean;
 }
 
-/** The fake engine on a free port, as somebody else would run it. */
-export async function startFakeServer(...faults: readonly string[]): Promise<FakeServer> {
-  const words = fakeCommand('--port', '0', ...faults.flatMap((fault) => ['--fault', fault]));
+/** The fake engine on a free port, or a socket, as somebody else would run it. */
+export async function startFakeServer(
+  options: { readonly faults?: readonly string[]; readonly socket?: string } = {},
+): Promise<FakeServer> {
+  const { faults = [], socket } = options;
+  const address = socket === undefined ? ['--port', '0'] : ['--socket', socket];
+  const words = fakeCommand(...address, ...faults.flatMap((fault) => ['--fault', fault]));
   const [program = '', ...args] = words;
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const port = await new Promise<number>((resolve, reject) => {
+  const url = await new Promise<string>((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', () => reject(new Error('the fake server ended before it listened')));
     createInterface(child.stderr).on('line', (line) => {
-      const found = /^I port (\d+)$/.exec(line)?.[1];
-      if (found !== undefined) resolve(Number(found));
+      const port = /^I port (\d+)$/.exec(line)?.[1];
+      if (port !== undefined) resolve(`http://127.0.0.1:${port}`);
+      if (socket !== undefined && line.startsWith('I listening')) resolve(`unix:${socket}`);
     });
   });
   return {
     child,
-    url: `http://127.0.0.1:${port}`,
+    url,
     isAlive: () => child.exitCode === null && child.signalCode === null,
     [Symbol.asyncDispose]: async () => {
       child.kill('SIGKILL');

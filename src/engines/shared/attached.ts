@@ -6,12 +6,11 @@ import type { ServerSettings } from '../../base/config-custom.ts';
 import { MODEL_SCHEMA, type ModelInfo } from '../../models/model.ts';
 import { ENGINE_SPEC } from '../engine.ts';
 import type { Engine, EngineInput, EnginePlan, Verdict, VerdictOk } from '../engine.ts';
-import { chatRequest } from './chat.ts';
 import {
-  chatRules,
   CUSTOM_FEATURES,
   CUSTOM_REQUIREMENTS,
   CUSTOM_TRAITS,
+  customRequest,
   VERSION_UNKNOWN,
 } from './custom.ts';
 import { checkNeeds } from './needs.ts';
@@ -38,7 +37,7 @@ export function attachedEngine(name: string, server: ServerSettings): Engine {
     check: (input) => check(server, input),
     plan: (input, verdict) => plan(name, server, { input, verdict }),
     adaptRequest: (request, plan) => {
-      const adapted = chatRequest(chatRules(name, null), request, plan);
+      const adapted = customRequest({ name, model: null }, request, plan);
       return { ...adapted, path: `${server.base}${adapted.path}` };
     },
     readLog: () => null,

@@ -8,13 +8,15 @@ import { ENGINE_SPEC } from '../engine.ts';
 import type {
   Engine,
   EngineInput,
+  EnginePlan,
   PlanArgument,
   Requirements,
   Trait,
   VerdictOk,
 } from '../engine.ts';
+import type { AdaptedRequest, GenerateRequest } from '../request.ts';
 import { flag, positional } from './args.ts';
-import { chatRequest, type ChatRules } from './chat.ts';
+import { chatRequest, type Features } from './chat.ts';
 import { checkEngine, type CheckRules } from './check.ts';
 import { features } from './features.ts';
 import { modelPath } from './identity.ts';
@@ -36,7 +38,7 @@ export const CUSTOM_TRAITS: readonly Trait[] = [
 ];
 
 /** Fields beyond OpenAI's are sent to engines only that are known to have them. */
-export const CUSTOM_FEATURES: ChatRules['features'] = features({
+export const CUSTOM_FEATURES: Features = features({
   min_tokens: 'ignored',
   ignore_eos: 'ignored',
 });
@@ -59,7 +61,7 @@ const SLOTS_MAX = 64;
 const GRACE_MS = 10_000;
 
 const WHY: readonly (readonly [string, string])[] = [
-  ['{model}', 'the model’s file or folder'],
+  ['{model}', 'the file or folder of the model'],
   ['{socket}', 'a unix socket that only this user can reach'],
   ['{host}', 'this machine only'],
   ['{port}', 'a port that was free just before'],
@@ -122,17 +124,28 @@ export function commandEngine(
       service: 'custom',
       executable: executable ?? program,
     }),
-    adaptRequest: (request, plan) => chatRequest(chatRules(name, settings.model), request, plan),
+    adaptRequest: (request, plan) => customRequest({ name, model: settings.model }, request, plan),
     readLog: (line) => readByRules(LOG_RULES, line),
     readMetrics: (text) => pickMetrics(text, {}),
   };
   return engine;
 }
 
-/** `model` = what requests call it; `null` = the name it is served under. */
-export function chatRules(engineName: string, model: string | null): ChatRules {
-  const rules = { engineName, features: CUSTOM_FEATURES };
-  return model === null ? rules : { ...rules, model };
+/** The request in OpenAI's words alone; `model` = what it calls the model, `null` = its served name. */
+export function customRequest(
+  { name, model }: { readonly name: string; readonly model: string | null },
+  request: GenerateRequest,
+  plan: EnginePlan,
+): AdaptedRequest {
+  const rules = { engineName: name, features: CUSTOM_FEATURES };
+  const adapted = chatRequest(model === null ? rules : { ...rules, model }, request, plan);
+  return {
+    ...adapted,
+    warnings: adapted.warnings.map(({ feature }) => ({
+      feature,
+      message: `\`${feature}\` is not OpenAI's and ${name} may not know it, so it was left out`,
+    })),
+  };
 }
 
 /** The template's words, in pairs where a flag has a value. The session's own values come later. */
