@@ -51,23 +51,18 @@ export interface Started {
 export async function choose(wanted: Wanted, context: Context): Promise<Choice> {
   const { workload, engineId, isToRun } = wanted;
   const engines = await knownEngines(context);
-  const asked = engines.find(({ id }) => id === engineId);
-  // What lies here says nothing about what a server of somebody else's serves.
-  const isElsewhere = asked?.custom?.kind === 'server';
-  const described = async (ref: string): Promise<ModelInfo> =>
-    isElsewhere ? namedModel(ref) : await describe(ref, context);
   const [machine, model, installations] = await Promise.all([
     wanted.machine ?? thisMachine(context),
-    typeof wanted.model === 'string' ? described(wanted.model) : wanted.model,
+    modelOf(wanted, engines, context),
     // What is installed here says nothing about a recorded machine.
     wanted.machine === null ? findInstallations(engines, context) : new Map<string, Installation>(),
   ]);
   const sessions = wanted.machine === null ? await sessionsOf(model.ref, context.paths) : [];
   const running = sessions.map(({ about }) => about.engine);
-  const named = engineId === null ? {} : { engineId };
+  const asked = engineId === null ? {} : { engineId };
   const chooseOn = (machine: Machine): Choice => {
     const judge = isToRun ? decideDriven : decide;
-    const decision = judge({ machine, model, workload, engines, installations, running, ...named });
+    const decision = judge({ machine, model, workload, engines, installations, running, ...asked });
     const installation = installations.get(decision.engine.id) ?? null;
     const input = { machine, model, workload, installation };
     const plan = planLaunch(decision.engine, input, decision.verdict);
@@ -78,6 +73,17 @@ export async function choose(wanted: Wanted, context: Context): Promise<Choice> 
   return isRunning(joined.plan, sessions) ? joined : chooseOn(machine);
 }
 
+/** What lies on this machine says nothing about what somebody else's server serves. */
+async function modelOf(
+  { model, engineId }: Wanted,
+  engines: readonly Engine[],
+  context: Context,
+): Promise<ModelInfo> {
+  if (typeof model !== 'string') return model;
+  const asked = engines.find(({ id }) => id === engineId);
+  return asked?.custom?.kind === 'server' ? namedModel(model) : await describe(model, context);
+}
+
 /** plan → session: fetches what is missing, joins or starts the engine, proves a token. */
 export async function start(
   wanted: Wanted,
@@ -85,14 +91,11 @@ export async function start(
   context: Context,
 ): Promise<Started> {
   const first = await choose(wanted, context);
-  const { attach: server } = first.plan;
-  if (server !== undefined) {
+  if (first.plan.attach !== undefined) {
     const { attach } = await import('./launch/attach.ts');
-    const { engine } = first.decision;
-    const { plan, workload } = first;
-    const session = await attach({ engine, plan, server, workload }, limits, context);
-    const spent = { downloadMs: 0, installMs: 0 };
-    return { choice: { ...first, plan: session.facts.plan }, session, spent };
+    const session = await attach({ engine: first.decision.engine, ...first }, limits, context);
+    const choice = { ...first, plan: session.facts.plan };
+    return { choice, session, spent: { downloadMs: 0, installMs: 0 } };
   }
   const { fetchMissing, startSession } = await import('./launch/start.ts');
   const spent = await fetchMissing({ engine: first.decision.engine, ...first }, context);

@@ -91,7 +91,8 @@ export async function generate(
     throw explainRefusal({ ...end, errorText: end.errorText }, session);
   }
   if (answer.problem !== null || answer.finishReason === null) {
-    const because = answer.problem ?? 'the stream ended without a finish reason';
+    const problem = answer.problem ?? 'the stream ended without a finish reason';
+    const because = session.withoutKey(problem);
     const exit = await session.exitWithin(answer.problem === null ? EXIT_WORD_MS : 0);
     if (exit !== null) throw exitError(exit, { session, text: answer.text });
     const params = { engine: engine.name, because, text: answer.text };
@@ -238,7 +239,7 @@ function explainRefusal(
 ): HyperLlamaError {
   const { engine, plan } = session.facts;
   const body = readErrorBody(end.errorText);
-  const message = body?.message ?? end.errorText.slice(0, 200);
+  const message = session.withoutKey(body?.message ?? end.errorText.slice(0, 200));
   const isOurs = plan.attach === undefined;
   // Of a server that is not ours nobody told us the context: its own words say more.
   if (isOurs && /context|too long|maximum.*length/i.test(`${body?.type ?? ''} ${message}`)) {

@@ -15,10 +15,9 @@ import type { StartLimits } from './start.ts';
 const LOOK_DEADLINE_MS = 15_000;
 
 export interface AttachPlan {
-  readonly workload: Workload;
   readonly engine: Engine;
   readonly plan: LaunchPlan;
-  readonly server: ServerSettings;
+  readonly workload: Workload;
 }
 
 /**
@@ -26,10 +25,12 @@ export interface AttachPlan {
  *   HL_CONFIG_INVALID for a key whose variable is not set, HL_ENGINE_START_TIMEOUT, HL_CANCELLED
  */
 export async function attach(
-  { engine, plan, server, workload }: AttachPlan,
+  { engine, plan, workload }: AttachPlan,
   limits: StartLimits,
   context: Context,
 ): Promise<Session> {
+  const { attach: server } = plan;
+  if (server === undefined) throw new Error(`${engine.id} is started, not attached`);
   if (limits.keepAliveMs > 0) warnWithoutEffect('--keep-alive', context);
   if (workload.contextTokens !== null) warnWithoutEffect('--context', context);
   const headers = requestHeaders(engine.id, server, context);
@@ -38,21 +39,21 @@ export async function attach(
   try {
     const models = await listModels(engine.id, server, { headers, signal: context.signal });
     const name = chooseModel(models, { engine: engine.id, server, ref: plan.model.ref });
-    const named = { ...plan, model: { ...plan.model, name } };
-    progress.phase('warm-up', name);
-    const deadlineMs = limits.startDeadlineMs ?? plan.readiness.deadlineMs;
-    await proveToken({ engine, plan: named, server }, { headers, deadlineMs, context });
     const facts = {
       key: '',
       engine,
-      plan: named,
+      plan: { ...plan, model: { ...plan.model, name } },
       address: server.address,
       startMs: 0,
       loadMs: null,
       isAttached: true,
       logFile: '',
     };
-    return new Session(facts, null, headers);
+    const session = new Session(facts, null, headers);
+    progress.phase('warm-up', name);
+    const deadlineMs = limits.startDeadlineMs ?? plan.readiness.deadlineMs;
+    await proveToken(session, { url: server.url, deadlineMs, context });
+    return session;
   } finally {
     progress.stop();
   }
@@ -128,43 +129,35 @@ export function chooseModel(
 }
 
 interface Proof {
-  readonly headers: Readonly<Record<string, string>>;
+  readonly url: string;
   readonly deadlineMs: number;
   readonly context: Context;
 }
 
-async function proveToken(
-  { engine, plan, server }: Omit<AttachPlan, 'workload'>,
-  { headers, deadlineMs, context }: Proof,
-): Promise<void> {
+async function proveToken(session: Session, { url, deadlineMs, context }: Proof): Promise<void> {
+  const { engine, plan, address } = session.facts;
   const begun = performance.now();
   const late = AbortSignal.timeout(deadlineMs);
   const signal = AbortSignal.any([context.signal, late]);
+  const headers = session.requestHeaders();
   const { generateOneToken } = await import('./readiness.ts');
   try {
-    await generateOneToken({ engine, plan, address: server.address, signal, headers });
+    await generateOneToken({ engine, plan, address, signal, headers });
   } catch (error) {
     if (context.signal.aborted) return fail('HL_CANCELLED', { phase: 'warm-up' });
     if (late.aborted) {
-      const durationMs = performance.now() - begun;
-      const limit = 'no token within the time allowed';
       return fail('HL_ENGINE_START_TIMEOUT', {
         engine: engine.name,
         phase: 'warm-up',
-        durationMs,
-        limit,
+        durationMs: performance.now() - begun,
+        limit: 'no token within the time allowed',
         hint: '`--timeout` allows a longer wait; a server that loads the model first needs it',
       });
     }
     if (!(error instanceof HyperLlamaError)) throw error;
     const said = error.details['because'];
-    const because = typeof said === 'string' ? said : error.message;
-    const { url } = server;
+    const because = session.withoutKey(typeof said === 'string' ? said : error.message);
     const hint = 'the server lists its models but does not generate: its own log says why';
-    return fail(
-      'HL_SERVER_UNREACHABLE',
-      { engine: engine.id, url, because, hint },
-      { cause: error.cause },
-    );
+    return fail('HL_SERVER_UNREACHABLE', { engine: engine.id, url, because, hint });
   }
 }

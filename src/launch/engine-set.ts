@@ -1,5 +1,5 @@
 /** Answers: which engines there are: the built-in ones, the user's own, and a test's. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Config } from '../base/config.ts';
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
@@ -39,7 +39,9 @@ function customEngines(
       return fail('HL_CONFIG_INVALID', { file: origin, problem });
     }
     if (settings.kind === 'server') return attachedEngine(name, settings);
-    return commandEngine(name, settings, locateProgram(settings.words[0], env['PATH'] ?? ''));
+    const program = locateProgram(settings.words[0], env['PATH'] ?? '');
+    // A folder on PATH may be a relative one, and the engine is started elsewhere.
+    return commandEngine(name, settings, program === null ? null : resolve(program));
   });
 }
 

@@ -58,6 +58,12 @@ export class Session implements AsyncDisposable {
     return this.#headers;
   }
 
+  /** Words of the server without the key that we sent, should it repeat it. */
+  withoutKey(text: string): string {
+    const key = this.#headers['authorization']?.replace(/^Bearer /, '');
+    return key === undefined ? text : text.replaceAll(key, '[redacted]');
+  }
+
   /** How the engine ended, when it did; `null` while it runs or when nobody knows. */
   get exit(): ExitedEvent | null {
     return this.#exit;

@@ -270,9 +270,7 @@ describe('an attached server', () => {
     await using server = await startFakeServer({ socket: join(home.path, 'their.sock') });
     configure({ url: server.url });
     const words = ['--keep-alive', '5m', '--context', '4096'];
-    expect(
-      await seen('generate', 'm', JAPAN, '--engine', 'mine', ...words),
-    ).toMatchInlineSnapshot(`
+    expect(await seen('generate', 'm', JAPAN, '--engine', 'mine', ...words)).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
       The capital of Japan is Tokyo.
@@ -343,7 +341,9 @@ async function lister(models: readonly string[], key: string | null): Promise<Pa
     const isOpen = key === null || request.headers.authorization === `Bearer ${key}`;
     const isList = request.url === '/v1/models';
     response.statusCode = isOpen ? (isList ? 200 : 500) : 401;
-    const page = isList ? { data: models.map((id) => ({ id })) } : { error: { message: 'broken' } };
+    // Some repeat what they were sent.
+    const message = `broken, with ${request.headers.authorization ?? 'no key'}`;
+    const page = isList ? { data: models.map((id) => ({ id })) } : { error: { message } };
     response.end(JSON.stringify(isOpen ? page : { error: { message: 'no' } }));
   });
 }
@@ -389,12 +389,14 @@ describe('a server that refuses', () => {
   });
 
   it('to generate although it lists its models is found out before the request', async () => {
-    await using server = await lister(['a'], null);
-    configure({ url: server.url });
-    expect(await seen('generate', 'a', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
+    await using server = await lister(['a'], 'CANARY');
+    configure({ url: server.url, key: '$MY_KEY' });
+    const words = ['generate', 'a', 'hi', '--engine', 'mine'];
+    const result = await run(words, { MY_KEY: 'CANARY' });
+    expect(hidePorts(transcript(result, home.path))).toMatchInlineSnapshot(`
       "exit 6
       --- stderr
-      error: mine at \`http://HOST:PORT\`: first token: status 500, broken
+      error: mine at \`http://HOST:PORT\`: first token: status 500, broken, with Bearer [redacted]
 
       hint: the server lists its models but does not generate: its own log says why"
     `);
