@@ -162,6 +162,17 @@ describe('a custom engine', () => {
     await expectNothingLeft();
   });
 
+  it('that listens elsewhere than it was told is never talked to', async () => {
+    const words = command('--host', '{host}', '--port', '{port}', '--fault', 'stranger-port');
+    configure({ command: words, formats: ['gguf'] });
+    const result = await run(['generate', model, 'hi', '--engine', 'mine', '--timeout', '3s']);
+    expect([result.code, result.stderr]).toEqual([
+      6,
+      expect.stringContaining('mine gave up in phase `start`'),
+    ]);
+    await expectNothingLeft();
+  });
+
   it('whose program is not there is refused, naming it', async () => {
     configure({ command: 'no-such-server {model} {port}', formats: ['gguf'] });
     expect(await seen('generate', model, 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
