@@ -6,9 +6,10 @@ import type { Context } from './base/context.ts';
 import { decide, decideDriven, type Decision } from './decision/decide.ts';
 import { ENGINES } from './engines/all.gen.ts';
 import type { Engine, Installation, LaunchPlan } from './engines/engine.ts';
+import { namedModel } from './engines/shared/attached.ts';
 import { detectMachine } from './hardware/detect.ts';
 import type { Machine } from './hardware/machine.ts';
-import { withOutsideEngine } from './launch/engine-set.ts';
+import { withOutsideEngines } from './launch/engine-set.ts';
 import { findInstallations } from './launch/installations.ts';
 import type { LedgerEntry } from './launch/ledger.ts';
 import { isRunning, machineWithout, sessionsOf } from './launch/running.ts';
@@ -60,7 +61,7 @@ export async function choose(
   const engines = await knownEngines(context);
   const [machine, model, installations] = await Promise.all([
     wanted.machine ?? thisMachine(context),
-    typeof wanted.model === 'string' ? describe(wanted.model, context) : wanted.model,
+    modelOf(wanted, engines, context),
     // What is installed here says nothing about a recorded machine.
     wanted.machine === null ? findInstallations(engines, context) : new Map<string, Installation>(),
   ]);
@@ -81,19 +82,36 @@ export async function choose(
   return isRunning(joined.plan, sessions) ? joined : chooseOn(free);
 }
 
+/** What lies on this machine says nothing about what somebody else's server serves. */
+async function modelOf(
+  { model, engineId }: Wanted,
+  engines: readonly Engine[],
+  context: Context,
+): Promise<ModelInfo> {
+  if (typeof model !== 'string') return model;
+  const asked = engines.find(({ id }) => id === engineId);
+  return asked?.custom?.kind === 'server' ? namedModel(model) : await describe(model, context);
+}
+
 /** plan → session: fetches what is missing, joins or starts the engine, proves a token. */
 export async function start(
   wanted: Wanted,
   limits: StartLimits,
   context: Context,
 ): Promise<Started> {
-  const { fetchMissing, startSession } = await import('./launch/start.ts');
   const first = await choose(wanted, context).catch(async (error: unknown) => {
     const { inPlaceOf } = await import('./launch/place.ts');
     const decideWithout = async (gone: readonly LedgerEntry[]): Promise<Choice> =>
       await choose(wanted, context, gone);
     return await inPlaceOf(error, decideWithout, context);
   });
+  if (first.plan.attach !== undefined) {
+    const { attach } = await import('./launch/attach.ts');
+    const session = await attach({ engine: first.decision.engine, ...first }, limits, context);
+    const choice = { ...first, plan: session.facts.plan };
+    return { choice, session, spent: { downloadMs: 0, installMs: 0 } };
+  }
+  const { fetchMissing, startSession } = await import('./launch/start.ts');
   const spent = await fetchMissing({ engine: first.decision.engine, ...first }, context);
   if (spent === null) {
     const workload = { ...wanted.workload, device: 'cpu' as const };
@@ -110,7 +128,7 @@ export async function start(
 }
 
 export async function knownEngines(context: Context): Promise<readonly Engine[]> {
-  return await withOutsideEngine(ENGINES, context.env);
+  return await withOutsideEngines(ENGINES, context);
 }
 
 export async function thisMachine(context: Context): Promise<Machine> {

@@ -4,6 +4,7 @@
  */
 import { dirname, join, parse } from 'node:path';
 import type { core } from 'zod';
+import { CUSTOM_KEYS, customEngines, type CustomSettings } from './config-custom.ts';
 import { errnoOf, fail } from './errors.ts';
 import { fs, readTextIfAny } from './fs.ts';
 import { nearestNames } from './suggest.ts';
@@ -18,6 +19,8 @@ export interface Config {
   readonly aliases: Setting<Readonly<Record<string, string>>>;
   /** `engines.<id>.<key>`: strings that the engine's own page documents. */
   readonly engines: Setting<Readonly<Record<string, Readonly<Record<string, string>>>>>;
+  /** `engines.custom.<name>`: the user's own engines and servers. */
+  readonly custom: Setting<Readonly<Record<string, CustomSettings>>>;
 }
 
 export interface Setting<T> {
@@ -34,7 +37,10 @@ const DEFAULTS: Config = {
   device: { value: 'auto', origin: 'default' },
   aliases: { value: {}, origin: 'default' },
   engines: { value: {}, origin: 'default' },
+  custom: { value: {}, origin: 'default' },
 };
+/** `custom` is written under `engines`. */
+const KEYS = Object.keys(DEFAULTS).filter((key) => key !== 'custom');
 
 /** Settings that a variable can give. */
 const VARIABLES = {
@@ -56,7 +62,10 @@ export async function loadConfig(options: {
   const user = join(options.configFolder, 'config.yaml');
   for (const file of [user, ...projectFile(options.workingFolder)]) {
     const text = readConfigFile(file);
-    if (text !== null) config = merge(config, await parseConfig(text, file), file);
+    if (text === null) continue;
+    const values = await parseConfig(text, file);
+    if (file !== user && values.custom !== undefined) refuseCustom(file, user);
+    config = merge(config, values, file);
   }
   for (const [key, variable] of Object.entries(VARIABLES)) {
     const value = options.env[variable];
@@ -64,6 +73,12 @@ export async function loadConfig(options: {
     config = merge(config, await validate({ [key]: value }, variable), variable);
   }
   return config;
+}
+
+/** A project's files are other people's: they may not name programs, or send prompts elsewhere. */
+function refuseCustom(file: string, user: string): never {
+  const problem = `\`engines.custom\`: is read from \`${user}\` only, because a project may come from somebody else`;
+  return fail('HL_CONFIG_INVALID', { file, problem, hint: `move it to \`${user}\`` });
 }
 
 type ZodIssue = core.$ZodIssue;
@@ -86,6 +101,7 @@ function merge(config: Config, values: ConfigValues, origin: string): Config {
       values.engines === undefined
         ? config.engines
         : { value: mergeEngines(config.engines.value, values.engines), origin },
+    custom: setting('custom'),
   };
 }
 
@@ -118,10 +134,17 @@ async function validate(value: unknown, file: string): Promise<ConfigValues> {
     engine: z.string().min(1).optional(),
     device: z.enum(['auto', 'cpu', 'gpu']).optional(),
     aliases: z.record(z.string(), z.string().min(1)).optional(),
-    engines: z.record(z.string(), z.record(z.string(), z.string())).optional(),
+    engines: z
+      .object({ custom: customEngines(z).optional() })
+      .catchall(z.record(z.string(), z.string()))
+      .optional(),
   });
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success) {
+    const { custom, ...engines } = result.data.engines ?? {};
+    const isGiven = result.data.engines !== undefined;
+    return { ...result.data, engines: isGiven ? engines : undefined, custom };
+  }
   const issue = result.error.issues[0];
   const path = issue?.path ?? [];
   const at = path.length === 0 ? '' : `\`${path.join('.')}\`: `;
@@ -134,7 +157,8 @@ function issueWords(issue: ZodIssue | undefined, value: unknown): string {
   if (issue.code === 'unrecognized_keys') {
     const unknown = issue.keys[0] ?? '';
     const options = { count: 1, isAnyDistance: false };
-    const [near] = nearestNames(unknown, Object.keys(DEFAULTS), options);
+    const known = issue.path[1] === 'custom' ? CUSTOM_KEYS : KEYS;
+    const [near] = nearestNames(unknown, known, options);
     const meant = near === undefined ? '' : `; did you mean \`${near}\`?`;
     return `there is no setting \`${unknown}\`${meant}`;
   }
@@ -143,12 +167,19 @@ function issueWords(issue: ZodIssue | undefined, value: unknown): string {
     return `got ${valueWords(issue, value)}, expected one of ${allowed}`;
   }
   if (issue.code === 'invalid_type') {
-    const isText = issue.expected === 'string';
-    const expected = isText ? 'a text (in quotes)' : 'a table of settings';
+    const expected = EXPECTED[issue.expected] ?? 'a table of settings';
     return `got ${valueWords(issue, value)}, expected ${expected}`;
   }
-  return issue.code === 'too_small' ? 'is empty' : issue.message;
+  if (issue.code === 'too_big') return `is more than ${issue.maximum}`;
+  if (issue.code !== 'too_small') return issue.message;
+  return issue.origin === 'number' ? `is not more than ${issue.minimum}` : 'is empty';
 }
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  string: 'a text (in quotes)',
+  number: 'a number',
+  array: 'a list',
+};
 
 function valueWords({ path }: ZodIssue, value: unknown): string {
   let found = value;

@@ -88,6 +88,16 @@ export interface ErrorParams {
   HL_ENGINE_PORT_BUSY: { engine: string; attempts: number; because: string };
   HL_ENGINE_UNRESPONSIVE: { engine: string; what: string; durationMs: number };
   HL_ENGINE_PROTOCOL: { engine: string; because: string };
+  /** `engine` is its name under `engines.custom`. */
+  HL_SERVER_UNREACHABLE: { engine: string; url: string; because: string };
+  HL_SERVER_UNAUTHORIZED: { engine: string; url: string; status: number; variable: string | null };
+  HL_SERVER_MODEL_UNKNOWN: {
+    engine: string;
+    url: string;
+    /** As the configuration names it; `null` = it names none. */
+    model: string | null;
+    has: readonly string[];
+  };
   HL_SESSION_NOT_FOUND: { session: string; running: readonly string[] };
   HL_REQUEST_INVALID: { because: string };
   HL_CONTEXT_EXCEEDED: { promptTokens: number | null; contextTokens: number };
@@ -326,6 +336,39 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     (p) => `${p.engine} answered with something unexpected: ${p.because}`,
     () => 'run the command with `--verbose` and report what it prints',
   ),
+  HL_SERVER_UNREACHABLE: row(
+    'engine',
+    6,
+    502,
+    (p) => `${p.engine} at \`${p.url}\`: ${p.because}`,
+    (p) =>
+      `HyperLlama does not manage this server: see whether it runs, and whether \`engines.custom.${p.engine}.url\` is right; \`hyperllama engines list --discover\` shows what answers here`,
+    true,
+  ),
+  HL_SERVER_UNAUTHORIZED: row(
+    'engine',
+    6,
+    401,
+    (p) =>
+      p.variable === null
+        ? `${p.engine} at \`${p.url}\` asks for a key (status ${p.status})`
+        : `${p.engine} at \`${p.url}\` refuses the key in \`$${p.variable}\` (status ${p.status})`,
+    (p) =>
+      p.variable === null
+        ? `put the key into a variable and name it: \`engines.custom.${p.engine}.key: $SERVER_KEY\``
+        : 'put the right key into the variable',
+  ),
+  HL_SERVER_MODEL_UNKNOWN: row(
+    'model',
+    5,
+    404,
+    (p) =>
+      p.model === null
+        ? `${p.engine} at \`${p.url}\` serves ${p.has.length} models, and none of them is named: ${shortList(p.has)}`
+        : `${p.engine} at \`${p.url}\` has no model \`${p.model}\`; it has ${shortList(p.has)}`,
+    (p) =>
+      `name one of them with \`engines.custom.${p.engine}.model\`${p.model === null ? ', or in place of the model' : ''}`,
+  ),
   HL_SESSION_NOT_FOUND: row(
     'usage',
     2,
@@ -383,3 +426,12 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
       `report it with the output of \`hyperllama doctor --json\`${p.log === null ? '' : ` and \`${p.log}\``}`,
   ),
 };
+
+/** A server of a whole team may list hundreds. */
+const NAMES_SHOWN_MAX = 8;
+
+function shortList(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).map((name) => `\`${name}\``);
+  const more = names.length - shown.length;
+  return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+}

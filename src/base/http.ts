@@ -62,6 +62,8 @@ export class StreamBroken extends Error {
 /** How often silence is looked at; no timer is touched in the token path. */
 const WATCH_INTERVAL_MS = 250;
 const ERROR_BYTES_MAX = 64 * 1024;
+/** A health page, or a list of models; who sends more is something else. */
+const PAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Loopback answers in microseconds; a listener with a full backlog may take longer. */
 const CONNECT_DEADLINE_MS = 10_000;
 
@@ -145,12 +147,28 @@ export async function postStream(address: Address, request: StreamRequest): Prom
   }
 }
 
+export interface Page {
+  readonly status: number;
+  readonly text: string;
+}
+
+export interface PageOptions {
+  readonly deadlineMs: number;
+  readonly signal: AbortSignal | null;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Status and text of a small page, or `null` when nobody answered in time. */
 export async function getText(
   address: Address,
   path: string,
-  limits: { readonly deadlineMs: number; readonly signal: AbortSignal | null },
-): Promise<{ readonly status: number; readonly text: string } | null> {
+  options: PageOptions,
+): Promise<Page | null> {
+  return await getPage(address, path, options).catch(() => null);
+}
+
+/** The same, saying why there is none. @throws StreamBroken */
+export async function getPage(address: Address, path: string, limits: PageOptions): Promise<Page> {
   const client = openClient(address);
   const deadline = AbortSignal.timeout(limits.deadlineMs);
   const signal = limits.signal === null ? deadline : AbortSignal.any([limits.signal, deadline]);
@@ -158,15 +176,22 @@ export async function getText(
     return await new Promise((resolve, reject) => {
       let status = 0;
       const chunks: Buffer[] = [];
+      let bytes = 0;
       let controller: Dispatcher.DispatchController | null = null;
+      const stop = (broken: StreamBroken): void => {
+        signal.removeEventListener('abort', onAbort);
+        controller?.abort(broken);
+        reject(broken);
+      };
       const onAbort = (): void => {
-        controller?.abort(new Error('late'));
-        resolve(null);
+        const isLate = limits.signal?.aborted !== true;
+        const message = isLate ? `no answer within ${limits.deadlineMs} ms` : 'cancelled';
+        stop(new StreamBroken(isLate ? 'first-byte' : 'cancelled', message, limits.deadlineMs));
       };
       if (signal.aborted) return onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
       client.dispatch(
-        { method: 'GET', path, reset: true },
+        { method: 'GET', path, headers: { ...limits.headers }, reset: true },
         {
           onRequestStart: (next) => {
             controller = next;
@@ -174,20 +199,22 @@ export async function getText(
           onResponseStart: (_controller, statusCode) => {
             status = statusCode;
           },
-          onResponseData: (_controller, chunk) => void chunks.push(chunk),
+          onResponseData: (_controller, chunk) => {
+            chunks.push(chunk);
+            bytes += chunk.length;
+            if (bytes <= PAGE_BYTES_MAX) return;
+            stop(new StreamBroken('reset', `a page of more than ${PAGE_BYTES_MAX} bytes`));
+          },
           onResponseEnd: () => {
             signal.removeEventListener('abort', onAbort);
             resolve({ status, text: Buffer.concat(chunks).toString('utf8') });
           },
           onResponseError: (_controller, error) => {
-            signal.removeEventListener('abort', onAbort);
-            reject(error);
+            stop(error instanceof StreamBroken ? error : toStreamBroken(error));
           },
         },
       );
     });
-  } catch {
-    return null;
   } finally {
     await client.destroy();
   }

@@ -23,18 +23,24 @@ export async function printBench(result: PromptBenchResult, printed: Printed): P
   const { output } = context;
   const { plan, decision } = started.choice;
   const { name, artifact } = plan.model;
-  const model = artifact.quantization === null ? name : `${name} ${artifact.quantization}`;
-  output.text(
-    `${decision.engine.name} ${plan.engine.version} (${plan.device}) · ${model} · ${plan.contextTokens} tokens of context\n\n`,
-  );
+  const isOurs = plan.attach === undefined;
+  if (isOurs) {
+    const model = artifact.quantization === null ? name : `${name} ${artifact.quantization}`;
+    output.text(
+      `${decision.engine.name} ${plan.engine.version} (${plan.device}) · ${model} · ${plan.contextTokens} tokens of context\n\n`,
+    );
+  } else {
+    output.text(`${decision.engine.name} (unmanaged, ${plan.attach.url}) · ${name}\n\n`);
+  }
   output.text(await table(result.samples, context));
-  output.text(`\nstart   ${startText(started)}\nmemory  ${memoryText(started)}\n`);
+  if (isOurs) output.text(`\nstart   ${startText(started)}\nmemory  ${memoryText(started)}\n`);
   const { length } = result.samples;
   const method = `${count(length, 'answer')} of ${options.maxTokens} tokens after ${count(options.warmup, 'warm-up')}, one at a time, each prompt opened with a fresh number so that no prefix is reused`;
   const notes = [
     ...(result.isComplete ? [] : [`stopped after ${length} of ${options.iterations} answers`]),
     method,
-    ...(started.session.facts.isAttached
+    ...(isOurs ? [] : [UNMANAGED_NOTE]),
+    ...(isOurs && started.session.facts.isAttached
       ? ['joined a running engine: others may have used it']
       : []),
     ...remarksOn(result.samples),
@@ -42,6 +48,9 @@ export async function printBench(result: PromptBenchResult, printed: Printed): P
   ];
   for (const note of notes) output.note(output.style.dim(` ${note}`));
 }
+
+const UNMANAGED_NOTE =
+  'unmanaged: the weights, settings and other users of this server are unknown here';
 
 async function table(samples: readonly Sample[], { output }: Context): Promise<string> {
   if (samples.length === 0) return 'nothing was measured\n';
@@ -96,13 +105,14 @@ function memoryText({ choice }: Started): string {
 export function benchJson(result: PromptBenchResult, started: Started, date: string): unknown {
   const { choice, session, spent } = started;
   const { plan, machine } = choice;
+  const isUnmanaged = plan.attach !== undefined;
   return {
     schema: 'hyperllama.bench/1',
     isComplete: result.isComplete,
     manifest: { version: VERSION, machine, date, argv: process.argv.slice(2) },
     cells: [
       {
-        engine: { id: plan.engine.id, version: plan.engine.version },
+        engine: { id: plan.engine.id, version: plan.engine.version, isUnmanaged },
         iterations: result.samples.map(
           ({ ttftMs, tpotMs, totalMs, promptTokens, outputTokens }) => ({
             ttftMs,
@@ -118,8 +128,8 @@ export function benchJson(result: PromptBenchResult, started: Started, date: str
           loadMs: session.facts.isAttached ? null : session.facts.startMs,
         },
         memory: {
-          weightsBytes: plan.memoryBytes.weights,
-          kvCacheBytes: plan.memoryBytes.kvCache,
+          weightsBytes: isUnmanaged ? null : plan.memoryBytes.weights,
+          kvCacheBytes: isUnmanaged ? null : plan.memoryBytes.kvCache,
         },
       },
     ],

@@ -22,7 +22,9 @@ async function show(options: Options): Promise<void> {
   if (output.isJson)
     return output.json({ schema: 'hyperllama.config/1', file: userFile, settings: config });
   const rows = Object.entries(config).map(
-    ([key, setting]: [string, { value: unknown; origin: string }]) => {
+    ([name, setting]: [string, { value: unknown; origin: string }]) => {
+      // As it stands in the file.
+      const key = name === 'custom' ? 'engines.custom' : name;
       const value =
         typeof setting.value === 'string' ? setting.value : JSON.stringify(setting.value);
       return options.showOrigin === true ? [key, value, setting.origin] : [key, value];

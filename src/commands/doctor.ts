@@ -4,6 +4,8 @@ import type { Context } from '../base/context.ts';
 import { toHyperLlamaError } from '../base/errors.ts';
 import { makeFolder } from '../base/folders.ts';
 import { formatBytes, GIB } from '../base/units.ts';
+import type { CustomSource } from '../engines/engine.ts';
+import { programReasons } from '../engines/shared/usable.ts';
 import { installedEnvironments } from '../launch/environment.ts';
 import { runningSessions } from '../launch/fleet.ts';
 import { knownEngines, thisMachine } from '../pipeline.ts';
@@ -101,7 +103,8 @@ async function writableFinding({ paths }: Context): Promise<Finding> {
 async function engineFindings(context: Context): Promise<readonly Finding[]> {
   const engines = (await knownEngines(context)).filter((engine) => engine.isDriven);
   return await Promise.all(
-    engines.map(async ({ id, name }) => {
+    engines.map(async ({ id, name, custom }) => {
+      if (custom !== undefined) return customFinding(id, custom);
       const [environment] = await installedEnvironments(context.paths, id);
       return environment === undefined
         ? finding(
@@ -116,6 +119,17 @@ async function engineFindings(context: Context): Promise<readonly Finding[]> {
           );
     }),
   );
+}
+
+function customFinding(id: string, custom: CustomSource): Finding {
+  if (custom.kind === 'server') {
+    const because = `unmanaged server at \`${custom.server.url}\`; \`hyperllama ps\` says whether it answers`;
+    return finding(id, true, because);
+  }
+  const [reason] = programReasons(custom);
+  return reason === undefined
+    ? finding(id, true, `custom engine: \`${custom.executable ?? custom.program}\``)
+    : finding(id, false, reason.because, reason.hint);
 }
 
 function finding(code: string, ok: boolean, because: string, hint: string | null = null): Finding {

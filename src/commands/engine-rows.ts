@@ -15,6 +15,10 @@ export interface EngineRow {
   readonly usable: boolean;
   /** `false`: known, but this version of HyperLlama cannot start it. */
   readonly isDriven: boolean;
+  /** From the configuration; a server there is unmanaged: never started or stopped by us. */
+  readonly custom: 'command' | 'server' | null;
+  /** Where such a server is; `null` = it is none. */
+  readonly url: string | null;
   /** Why it is not usable; empty when it is. */
   readonly reasons: readonly Reason[];
 }
@@ -26,14 +30,18 @@ export function engineRows(
   return engines.map((engine) => {
     const installation = facts.installations.get(engine.id) ?? null;
     const reasons = machineReasons(engine, facts.machine);
+    const { custom } = engine;
     return {
       id: engine.id,
       name: engine.name,
-      installed: installation !== null,
+      // What the configuration names is somebody else's to install.
+      installed: custom === undefined ? installation !== null : reasons.length === 0,
       version: installation?.version ?? null,
       newest: engine.versionPinned,
       usable: reasons.length === 0,
       isDriven: engine.isDriven,
+      custom: custom?.kind ?? null,
+      url: custom?.kind === 'server' ? custom.server.url : null,
       reasons,
     };
   });

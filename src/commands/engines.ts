@@ -27,13 +27,22 @@ interface InstallOptions extends CommonOptions {
   readonly device?: string;
 }
 
+interface ListOptions extends CommonOptions {
+  readonly discover?: boolean;
+}
+
 /** Importing an engine from a cold disk, on the slowest machine. */
 const CHECK_DEADLINE_MS = 300_000;
 
 export default function command(): Command {
-  const list = createCommand('list', 'what is installed and what can run here').action(
-    async (options: CommonOptions) => showList(await createContext(options)),
-  );
+  const list = createCommand('list', 'what is installed and what can run here')
+    .option('--discover', 'instead: which servers answer on the usual ports of this machine')
+    .action(async (options: ListOptions) => {
+      const context = await createContext(options);
+      if (options.discover !== true) return await showList(context);
+      const { showDiscovered } = await import('./discover.ts');
+      return await showDiscovered(context);
+    });
   const install = createCommand('install', 'install an engine into an environment of its own')
     .argument('<engine>', 'engine id')
     .option('--device <device>', 'cpu, or auto for the build of this machine')
@@ -206,6 +215,11 @@ function defaultRecipe(
 async function findEngine(id: string, context: Context): Promise<Engine> {
   const engines = await knownEngines(context);
   const engine = engines.find((candidate) => candidate.id === id);
+  if (engine?.custom !== undefined) {
+    const problem = `\`${id}\` comes from the configuration: HyperLlama neither installs, verifies nor removes it`;
+    const hint = `\`hyperllama generate MODEL "Hi" --engine ${id}\` shows whether it works`;
+    fail('HL_USAGE', { problem, command: 'engines', hint });
+  }
   if (engine !== undefined) return engine;
   const known = engines.map((candidate) => candidate.id);
   const nearest = nearestNames(id, known, { count: 2, isAnyDistance: false });

@@ -194,6 +194,11 @@ const BETTER = 'better-not-driven';
 /** ` engine llama.cpp (CPU, AVX-512)   model … Q4_1 94 MiB   why: …` */
 function headline({ decision, plan, machine }: Choice, { output }: Context): string {
   const { artifact, name } = plan.model;
+  if (plan.attach !== undefined) {
+    const server = `${decision.engine.name} (unmanaged, ${plan.attach.url})`;
+    const asked = name === plan.model.ref ? '' : ` (asked for ${plan.model.ref})`;
+    return output.style.dim(` engine ${server}   model ${name}${asked}`);
+  }
   const device = plan.device === 'cpu' ? cpuWords(machine.cpu.isa) : plan.device;
   const size = artifact.bytesOnDisk === null ? '' : ` ${formatBytes(artifact.bytesOnDisk)}`;
   const quantization = artifact.quantization === null ? '' : ` ${artifact.quantization}`;
@@ -223,21 +228,26 @@ function footer(
   const timing = timingOf(result);
   const speed = tokensPerSecond(timing);
   const tokens = outputTokens(result);
-  const { contextTokens } = choice.plan;
+  const { contextTokens, attach } = choice.plan;
+  const isOurs = attach === undefined;
   const parts = [
     `${tokens} tok`,
     speed === null ? null : `${speed.toFixed(1)} tok/s`,
     timing.ttftMs === null ? null : `TTFT ${formatDuration(timing.ttftMs)}`,
     result.usage === null ? null : `prompt ${result.usage.promptTokens} tok`,
-    session.facts.isAttached
-      ? 'joined a running engine'
-      : `start ${formatDuration(session.facts.startMs)}`,
-    result.usage === null ? null : `ctx ${result.usage.promptTokens + tokens}/${contextTokens}`,
-    keepAliveMs === 0 ? null : `stays for ${formatDuration(keepAliveMs)}`,
+    isOurs ? startWords(session.facts) : 'unmanaged',
+    result.usage === null || !isOurs
+      ? null
+      : `ctx ${result.usage.promptTokens + tokens}/${contextTokens}`,
+    keepAliveMs === 0 || !isOurs ? null : `stays for ${formatDuration(keepAliveMs)}`,
     result.finishReason === 'length' ? 'cut at the token limit' : null,
     result.finishReason === 'cancelled' ? 'cancelled' : null,
   ];
   return output.style.dim(` ${parts.filter((part) => part !== null).join(' · ')}`);
+}
+
+function startWords({ isAttached, startMs }: Started['session']['facts']): string {
+  return isAttached ? 'joined a running engine' : `start ${formatDuration(startMs)}`;
 }
 
 /** Microseconds are noise: three decimals of a millisecond are what the clock is good for. */
@@ -251,17 +261,20 @@ function resultJson(result: GenerateResult, { choice, session }: Started): unkno
   const { plan, decision } = choice;
   const { artifact } = plan.model;
   const timing = timingOf(result);
+  const isUnmanaged = plan.attach !== undefined;
   return {
     schema: 'hyperllama.generate/1',
     text: result.text,
     reasoning: result.reasoning === '' ? null : result.reasoning,
     finishReason: result.finishReason,
-    engine: { id: plan.engine.id, version: plan.engine.version },
+    engine: { id: plan.engine.id, version: plan.engine.version, isUnmanaged },
     model: {
       ref: plan.model.ref,
-      format: artifact.format,
-      quantization: artifact.quantization,
-      sha256: artifact.sha256,
+      // What a server that is not ours has loaded, we do not know.
+      format: isUnmanaged ? null : artifact.format,
+      quantization: isUnmanaged ? null : artifact.quantization,
+      sha256: isUnmanaged ? null : artifact.sha256,
+      ...(isUnmanaged ? { served: plan.model.name } : {}),
     },
     usage: {
       promptTokens: result.usage?.promptTokens ?? null,

@@ -15,6 +15,7 @@ import { knownEngines, thisMachine } from '../pipeline.ts';
 import { makeWorkload } from '../workloads/presets.ts';
 import { WORKLOAD_NAMES, type WorkloadName } from '../workloads/workload.ts';
 import { engineRows, type EngineRow } from './engine-rows.ts';
+import { stateWords } from './engines-table.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
 interface Options extends CommonOptions {
@@ -144,11 +145,8 @@ function withBandwidth(machine: Machine, bandwidthBytesPerSecond: number, source
 
 /** ` vLLM           usable, not driven yet` */
 function engineLine(row: EngineRow): string {
-  const state = row.installed
-    ? `installed ${row.version ?? ''}`
-    : row.isDriven
-      ? 'not installed'
-      : 'not driven yet';
+  const isRelease = row.installed && row.custom === null;
+  const state = isRelease ? `installed ${row.version ?? ''}` : stateWords(row);
   const words = row.usable
     ? state
     : `cannot run here: ${row.reasons.map(({ because }) => because).join('; ')}`;

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { explainDecision } from '../decision/explain.ts';
+import type { LaunchPlan } from '../engines/engine.ts';
 import { choose, type Choice } from '../pipeline.ts';
 import {
   addWorkloadOptions,
@@ -61,8 +62,8 @@ export async function printPlan(choices: readonly Choice[], { output }: Context)
   }
 }
 
-function planJson({ decision, plan, workload }: Choice): object {
-  const { memory } = decision.verdict;
+function planJson(choice: Choice): object {
+  const { decision, workload } = choice;
   return {
     workload: workload.name,
     decision: {
@@ -72,7 +73,18 @@ function planJson({ decision, plan, workload }: Choice): object {
       basis: decision.basis,
       isDriven: decision.engine.isDriven,
     },
-    plan,
-    memory,
+    ...(choice.plan.attach === undefined
+      ? { plan: choice.plan, memory: decision.verdict.memory }
+      : { plan: attachedJson(choice.plan), memory: null }),
+  };
+}
+
+/** What is known of a server that is not ours; the rest of a plan says how something is started. */
+function attachedJson({ engine, model, attach, fingerprint }: LaunchPlan): object {
+  return {
+    engine,
+    model: { ref: model.ref },
+    attach: { url: attach?.url, model: attach?.model, keyVariable: attach?.keyVariable },
+    fingerprint,
   };
 }

@@ -3,13 +3,18 @@ import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import { formatAddress } from '../base/http.ts';
 import { runningSessions } from '../launch/fleet.ts';
+import { unmanagedServers } from '../launch/unmanaged.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
+
+/** Device, memory and age of a server that is not ours. */
+const UNKNOWN = ['unknown', 'unknown', 'unknown'] as const;
 
 export default function command(): Command {
   return createCommand('ps', 'what runs').action(async (options: CommonOptions) => {
     const context = await createContext(options);
     const { output } = context;
     const { sessions, reaped } = await runningSessions(context);
+    const servers = await unmanagedServers(context);
     if (output.isJson) {
       output.json({
         schema: 'hyperllama.ps/1',
@@ -32,6 +37,7 @@ export default function command(): Command {
           startedAt: entry.startedAt,
           logFile: entry.logFile,
         })),
+        unmanaged: servers,
         reaped,
       });
       return;
@@ -39,7 +45,7 @@ export default function command(): Command {
     if (reaped.sessions > 0) {
       output.note(` cleared ${reaped.sessions} dead sessions with ${reaped.processes} processes`);
     }
-    if (sessions.length === 0) {
+    if (sessions.length === 0 && servers.length === 0) {
       output.text('nothing is running\n');
       return;
     }
@@ -52,8 +58,19 @@ export default function command(): Command {
       formatBytes(entry.about.memoryBytes),
       formatDuration(Date.now() - Date.parse(entry.startedAt)),
     ]);
+    // Not ours: nothing is known of what it computes on, holds, or since when.
+    const others = servers.map(({ engine, url, state, models }) => [
+      'unmanaged',
+      `${engine} (${url})`,
+      models.join(', '),
+      state,
+      ...UNKNOWN,
+    ]);
     output.text(
-      await output.table(['SESSION', 'ENGINE', 'MODEL', 'STATE', 'DEVICE', 'MEMORY', 'AGE'], rows),
+      await output.table(
+        ['SESSION', 'ENGINE', 'MODEL', 'STATE', 'DEVICE', 'MEMORY', 'AGE'],
+        [...rows, ...others],
+      ),
     );
   });
 }

@@ -124,7 +124,8 @@ export function engineInput(
 }
 
 function enginesAsked({ engines, engineId }: DecideInput): readonly Engine[] {
-  if (engineId === undefined) return engines;
+  // A custom engine is nobody's recommendation: nothing is known of what it is good at.
+  if (engineId === undefined) return engines.filter(({ custom }) => custom === undefined);
   const engine = engines.find(({ id }) => id === engineId);
   if (engine !== undefined) return [engine];
   const known = engines.map(({ id }) => id);

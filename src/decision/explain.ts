@@ -1,5 +1,6 @@
 /** Answers: a decision in words for people: what was chosen, why not the others, the command. */
 import { formatBytes, formatCount } from '../base/units.ts';
+import type { ServerSettings } from '../base/config-custom.ts';
 import type { EnginePlan, Reason } from '../engines/engine.ts';
 import { commandLine } from '../engines/shared/command-line.ts';
 import type { Decision } from './decide.ts';
@@ -23,6 +24,7 @@ const FACT_CODES: readonly string[] = ['machine', 'format', 'workload'];
 
 /** Several lines, the last one with its line end. */
 export function explainDecision({ decision, plan }: Explained): string {
+  if (plan.attach !== undefined) return explainAttached(decision, plan.attach);
   const { because, rejected, row } = decision;
   const [first, ...rest] = because;
   const lines = [
@@ -44,6 +46,22 @@ export function explainDecision({ decision, plan }: Explained): string {
     ...overrideLines(decision, plan),
   ];
   return `${lines.filter((line) => line !== null).join('\n')}\n`;
+}
+
+/** Nothing of it is decided or computed here, so that there is little to say. */
+function explainAttached(
+  { engine }: Decision,
+  { url, model, keyVariable }: ServerSettings,
+): string {
+  const asks =
+    model === null ? 'the model of this name there, else its only one' : `\`${model}\` there`;
+  const lines = [
+    `Chose ${engine.name}, which was asked for`,
+    labelled('server', `${url} (unmanaged: HyperLlama neither starts nor stops it)`),
+    labelled('model', asks),
+    ...(keyVariable === null ? [] : [labelled('key', `from \`$${keyVariable}\``)]),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 function headline({ engine, rejected }: Decision): string {

@@ -36,7 +36,9 @@ export function askedReason({ engine }: Candidate): Reason {
   return { code: 'asked', because: `${engine.name} was asked for`, hint: null };
 }
 
-export function factReasons(s: Situation, { verdict }: Candidate): readonly Reason[] {
+export function factReasons(s: Situation, { engine, verdict }: Candidate): readonly Reason[] {
+  // Of a server that is not ours neither machine nor format is known.
+  if (engine.custom?.kind === 'server') return verdict.notes;
   const where =
     verdict.device === 'cpu'
       ? cpuText(s.machine)

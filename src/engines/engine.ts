@@ -3,6 +3,7 @@
  * functions: it may not start a process, open a socket or read a file (`test/tidy.test.ts`), so
  * that it is fully tested also where its hardware is missing. See `docs/adding-an-engine.md`.
  */
+import type { ServerSettings } from '../base/config-custom.ts';
 import type { Machine } from '../hardware/machine.ts';
 import type { Artifact, ModelInfo, WeightFormat } from '../models/model.ts';
 import type { Workload } from '../workloads/workload.ts';
@@ -25,6 +26,8 @@ export interface Engine {
   readonly isDriven: boolean;
   /** Comes with the product: the one engine that is installed without a question. */
   readonly isEmbedded?: true;
+  /** From the user's configuration (decision 0010): used when asked for by name, never chosen. */
+  readonly custom?: CustomSource;
   /** The release that `environments` installs; a plan without an installation assumes it. */
   readonly versionPinned: string;
   /** Strongest first: of two engines with a trait the tree takes the one that lists it earlier. */
@@ -48,6 +51,17 @@ export interface Engine {
   /** The engine's metrics page in our names and units; a missing value is `null`. */
   readMetrics(text: string): EngineMetrics;
 }
+
+export type CustomSource =
+  | {
+      readonly kind: 'command';
+      /** As the configuration has it. */
+      readonly program: string;
+      /** Where it was found; `null` = nowhere. */
+      readonly executable: string | null;
+    }
+  /** *Unmanaged*: somebody else starts, stops and configures it. */
+  | { readonly kind: 'server'; readonly server: ServerSettings };
 
 /** What the tree may prefer an engine for. A new word needs a decision record. */
 export const TRAITS = [
@@ -238,6 +252,11 @@ export interface EnginePlan {
   readonly parallel: { readonly tensor: number; readonly pipeline: number };
   /** Speculative decoding: the draft model; `null` = off. */
   readonly draft: string | null;
+  /**
+   * The running server to ask, instead of a start. Nothing is known of its memory, device and
+   * weights: what stands there means nothing, and is not shown.
+   */
+  readonly attach?: ServerSettings;
 }
 
 /** An engine's plan with the key under which a running session may be shared. */

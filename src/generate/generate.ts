@@ -70,6 +70,7 @@ export async function generate(
     end = await postStream(address, {
       path: adapted.path,
       body: adapted.body,
+      headers: session.requestHeaders(),
       signal: options.signal,
       firstByteDeadlineMs: FIRST_BYTE_DEADLINE_MS,
       silenceDeadlineMs: SILENCE_DEADLINE_MS,
@@ -90,7 +91,8 @@ export async function generate(
     throw explainRefusal({ ...end, errorText: end.errorText }, session);
   }
   if (answer.problem !== null || answer.finishReason === null) {
-    const because = answer.problem ?? 'the stream ended without a finish reason';
+    const problem = answer.problem ?? 'the stream ended without a finish reason';
+    const because = session.withoutKey(problem);
     const exit = await session.exitWithin(answer.problem === null ? EXIT_WORD_MS : 0);
     if (exit !== null) throw exitError(exit, { session, text: answer.text });
     const params = { engine: engine.name, because, text: answer.text };
@@ -190,13 +192,29 @@ async function explainBreak(error: unknown, broken: Broken): Promise<unknown> {
   if (error.why === 'first-byte' || error.why === 'silence') {
     const isFirst = error.why === 'first-byte';
     const what = isFirst ? 'waiting for the first token' : 'in mid-answer';
-    const hint = '`--timeout` allows a longer wait for the first token';
+    const isOurs = session.facts.plan.attach === undefined;
+    const hint = isFirst
+      ? '`--timeout` allows a longer wait for the first token'
+      : 'HyperLlama does not manage this server: its own log says what it does';
     const durationMs = error.silenceMs;
-    const params = { engine: engine.name, what, durationMs, text, ...(isFirst ? { hint } : {}) };
+    const params = {
+      engine: engine.name,
+      what,
+      durationMs,
+      text,
+      ...(isFirst || !isOurs ? { hint } : {}),
+    };
     return new HyperLlamaError('HL_ENGINE_UNRESPONSIVE', params);
   }
   const exit = await session.exitWithin(EXIT_WORD_MS);
   if (exit !== null) return exitError(exit, broken);
+  const { attach } = session.facts.plan;
+  if (attach !== undefined) {
+    const when = text === '' ? '' : ' in mid-answer';
+    const because = `the connection broke${when} (${error.message})`;
+    const params = { engine: engine.id, url: attach.url, because, text };
+    return new HyperLlamaError('HL_SERVER_UNREACHABLE', params);
+  }
   const because = `the connection broke (${error.message})`;
   return new HyperLlamaError('HL_ENGINE_PROTOCOL', { engine: engine.name, because, text });
 }
@@ -221,8 +239,10 @@ function explainRefusal(
 ): HyperLlamaError {
   const { engine, plan } = session.facts;
   const body = readErrorBody(end.errorText);
-  const message = body?.message ?? end.errorText.slice(0, 200);
-  if (/context|too long|maximum.*length/i.test(`${body?.type ?? ''} ${message}`)) {
+  const message = session.withoutKey(body?.message ?? end.errorText.slice(0, 200));
+  const isOurs = plan.attach === undefined;
+  // Of a server that is not ours nobody told us the context: its own words say more.
+  if (isOurs && /context|too long|maximum.*length/i.test(`${body?.type ?? ''} ${message}`)) {
     // Messages name the limit too, and some name it first: a prompt that does not fit is larger.
     const counts = [...message.matchAll(/\b(\d+)(?: \w+)? tokens\b/g)].map((match) =>
       Number(match[1]),

@@ -32,7 +32,9 @@ export function guardOrder(
     keepAliveMs: options.keepAliveMs,
     shutdown: plan.shutdown,
     executable: plan.executable,
-    argv: plan.args.flatMap(({ flag, value }) => (value === null ? [flag] : [flag, fill(value)])),
+    argv: plan.args.flatMap(({ flag, value }) =>
+      [flag, ...(value === null ? [] : [value])].map(fill),
+    ),
     environment: Object.fromEntries(
       Object.entries(plan.environment).map(([name, value]) => [name, fill(value)]),
     ),

@@ -28,6 +28,14 @@ export interface ReadinessOptions {
   readonly saidReady: Promise<void>;
 }
 
+/** What one generated token takes. */
+export interface TokenOptions extends Pick<
+  ReadinessOptions,
+  'engine' | 'plan' | 'address' | 'signal'
+> {
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** Resolves after the first token. @throws the signal's reason, or HL_ENGINE_PROTOCOL */
 export async function waitReady(options: ReadinessOptions): Promise<void> {
   options.onPhase('load');
@@ -53,12 +61,14 @@ async function isHealthy({ plan, address, signal }: ReadinessOptions): Promise<b
   return page?.status === 200;
 }
 
-async function generateOneToken({
+/** Resolves when a token was generated. @throws the signal's reason, or HL_ENGINE_PROTOCOL */
+export async function generateOneToken({
   engine,
   plan,
   address,
   signal,
-}: ReadinessOptions): Promise<void> {
+  headers = {},
+}: TokenOptions): Promise<void> {
   const request = {
     ...EMPTY_REQUEST,
     messages: [{ role: 'user' as const, content: 'Hi' }],
@@ -82,6 +92,7 @@ async function generateOneToken({
     const end = await postStream(address, {
       path,
       body,
+      headers,
       signal,
       firstByteDeadlineMs: TOKEN_DEADLINE_MS,
       silenceDeadlineMs: TOKEN_DEADLINE_MS,

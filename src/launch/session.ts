@@ -24,25 +24,44 @@ const END_SPARE_MS = 5_000;
 
 export class Session implements AsyncDisposable {
   readonly facts: SessionFacts;
-  readonly #link: GuardLink;
+  /** `null` = a server that somebody else runs: nothing of it is ours to hold or to end. */
+  readonly #link: GuardLink | null;
+  /** Private, because a key may be in there: no print of the session shows them. */
+  readonly #headers: Readonly<Record<string, string>>;
   #exit: ExitedEvent | null = null;
   #isReleased = false;
   readonly #onExit = new Set<(exit: ExitedEvent | null) => void>();
 
-  constructor(facts: SessionFacts, link: GuardLink) {
+  constructor(
+    facts: SessionFacts,
+    link: GuardLink | null,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     this.facts = facts;
     this.#link = link;
-    link.listen((event) => {
+    this.#headers = headers;
+    link?.listen((event) => {
       if (event.event !== 'exited') return;
       this.#exit = event;
       for (const listener of this.#onExit) listener(event);
     });
-    void link.closed.then(() => {
+    void link?.closed.then(() => {
       // A guard that vanished without a word took the engine with it.
       if (this.#exit === null && !this.#isReleased) {
         for (const listener of this.#onExit) listener(null);
       }
     });
+  }
+
+  /** What every request has to carry. */
+  requestHeaders(): Readonly<Record<string, string>> {
+    return this.#headers;
+  }
+
+  /** Words of the server without the key that we sent, should it repeat it. */
+  withoutKey(text: string): string {
+    const key = this.#headers['authorization']?.replace(/^Bearer /, '');
+    return key === undefined ? text : text.replaceAll(key, '[redacted]');
   }
 
   /** How the engine ended, when it did; `null` while it runs or when nobody knows. */
@@ -59,10 +78,12 @@ export class Session implements AsyncDisposable {
 
   /** Waits up to `deadlineMs` for the guard's word on how the engine ended. */
   async exitWithin(deadlineMs: number): Promise<ExitedEvent | null> {
+    const link = this.#link;
+    if (link === null) return null;
     await withDeadline(
       new Promise<void>((resolve) => {
         this.whenExited(() => resolve());
-        void this.#link.closed.then(resolve);
+        void link.closed.then(resolve);
       }),
       deadlineMs,
     );
@@ -71,12 +92,12 @@ export class Session implements AsyncDisposable {
 
   /** From now on the engine stays so long when its last user has gone. */
   keepAlive(ms: number): void {
-    this.#link.send({ command: 'keep-alive', ms });
+    this.#link?.send({ command: 'keep-alive', ms });
   }
 
   /** Ends our lease and waits until the guard has let go: the engine is gone, or others hold it. */
   async release(): Promise<void> {
-    if (this.#isReleased) return;
+    if (this.#isReleased || this.#link === null) return;
     this.#isReleased = true;
     this.#link.send({ command: 'release' });
     await withDeadline(this.#link.closed, this.facts.plan.shutdown.graceMs + END_SPARE_MS);

@@ -86,12 +86,13 @@ describe('in an empty home', () => {
     expect(await show(['config'])).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      SETTING  VALUE
-      python   null
-      engine   null
-      device   auto
-      aliases  {}
-      engines  {}
+      SETTING         VALUE
+      python          null
+      engine          null
+      device          auto
+      aliases         {}
+      engines         {}
+      engines.custom  {}
 
       --- stderr
        user file: ~/config/config.yaml"
@@ -103,18 +104,19 @@ describe('in an empty home', () => {
     writeFileSync(join(home.path, 'config', 'config.yaml'), 'aliases: {small: "smollm2:135m"}\n');
     expect(await show(['config', 'list', '--show-origin'], { HYPERLLAMA_DEVICE: 'cpu' }))
       .toMatchInlineSnapshot(`
-      "exit 0
-      --- stdout
-      SETTING  VALUE                     ORIGIN
-      python   null                      default
-      engine   null                      default
-      device   cpu                       HYPERLLAMA_DEVICE
-      aliases  {"small":"smollm2:135m"}  ~/config/config.yaml
-      engines  {}                        default
+        "exit 0
+        --- stdout
+        SETTING         VALUE                     ORIGIN
+        python          null                      default
+        engine          null                      default
+        device          cpu                       HYPERLLAMA_DEVICE
+        aliases         {"small":"smollm2:135m"}  ~/config/config.yaml
+        engines         {}                        default
+        engines.custom  {}                        default
 
-      --- stderr
-       user file: ~/config/config.yaml"
-    `);
+        --- stderr
+         user file: ~/config/config.yaml"
+      `);
   });
 
   it('show tells what a known model is, also when it is not here', async () => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { enginesSource, engineIds } from '../../scripts/gen-engines.ts';
 import { ENGINES } from '../../src/engines/all.gen.ts';
 import { engine as fakeEngine } from '../fixtures/fake-engine/engine.ts';
+import { engine as customEngine } from '../fixtures/custom-engine/engine.ts';
 import { engineContract, type ContractOptions } from './engine-contract.ts';
 
 const ALL_RECORDINGS = ['flags', 'log', 'metrics', 'wire'] as const;
@@ -38,6 +39,12 @@ engineContract(fakeEngine, new URL('../fixtures/fake-engine/', import.meta.url),
     case: name,
     reason: 'it is no recording, it is the source',
   })),
+});
+
+// One from the configuration does as well.
+engineContract(customEngine, new URL('../fixtures/custom-engine/', import.meta.url), {
+  folderName: 'custom-engine',
+  skip: ALL_RECORDINGS.map((name) => ({ case: name, reason: 'it is whatever the user names' })),
 });
 
 describe('the list of engines', () => {

@@ -1,0 +1,58 @@
+/** Servers looked for on this machine: what answers, and the lines that attach it. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { loadConfig } from '../../../src/base/config.ts';
+import { configLines } from '../../../src/commands/discover.ts';
+import { discoverServers } from '../../../src/launch/discover.ts';
+import { startPageServer } from '../../support/attached-server.ts';
+import { temporaryHome } from '../../support/home.ts';
+
+const signal = new AbortController().signal;
+
+it('tells models, a closed door and another dialect apart, and leaves out who is silent', async () => {
+  const page = { data: [{ id: 'a: "b"' }, { id: 'c' }, { name: 'no id' }] };
+  await using open = await startPageServer((request, response) => {
+    response.statusCode = request.url === '/engines/v1/models' ? 200 : 404;
+    response.end(JSON.stringify(page));
+  });
+  await using closed = await startPageServer((_, response) => response.writeHead(401).end());
+  await using foreign = await startPageServer((_, response) => response.end('hello'));
+  // Accepts and says nothing: the deadline ends it.
+  const mute = createServer(() => undefined);
+  const mutePort = await new Promise<number>((resolve) => {
+    mute.listen(0, '127.0.0.1', () => {
+      const bound = mute.address();
+      resolve(bound !== null && typeof bound === 'object' ? bound.port : 0);
+    });
+  });
+  const usual = [
+    { port: open.port, base: '/engines' },
+    { port: closed.port, base: '' },
+    { port: foreign.port, base: '' },
+    { port: mutePort, base: '' },
+  ];
+  const found = await discoverServers(signal, usual);
+  mute.close();
+  expect(found.map(({ url, look }) => [url, look])).toEqual([
+    [`${open.url}/engines`, { kind: 'models', models: ['a: "b"', 'c'] }],
+    [closed.url, { kind: 'locked', status: 401 }],
+    [
+      foreign.url,
+      {
+        kind: 'foreign',
+        because: '`GET /v1/models` gave something that is no list of models',
+      },
+    ],
+  ]);
+  using home = temporaryHome();
+  const configFolder = join(home.path, 'config');
+  mkdirSync(configFolder);
+  writeFileSync(join(configFolder, 'config.yaml'), configLines(found.slice(0, 2)));
+  const { custom } = await loadConfig({ configFolder, workingFolder: home.path, env: {} });
+  expect(custom.value).toMatchObject({
+    [`local-${open.port}`]: { url: `${open.url}/engines`, model: 'a: "b"', keyVariable: null },
+    [`local-${closed.port}`]: { url: closed.url, model: null, keyVariable: 'SERVER_KEY' },
+  });
+});
