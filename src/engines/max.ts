@@ -1,8 +1,9 @@
 /**
  * MAX: compiled graphs that run on CPUs, NVIDIA and AMD cards alike. Everything about the CPU was
- * recorded with 26.7.0; what only a GPU shows is from its documentation.
+ * seen with 26.7.0; what only a GPU shows is from its documentation and source.
  */
 import { GIB } from '../base/units.ts';
+import type { Need } from '../workloads/workload.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   Engine,
@@ -14,7 +15,7 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag } from './shared/args.ts';
+import { flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import type { Target } from './shared/devices.ts';
@@ -75,10 +76,11 @@ const ARCHITECTURES: readonly string[] = [
   'gpt_oss',
 ];
 
-/** Answered with 200 and not done: seen by comparing the answers. */
+/** Answered with 200 and not done: seen by comparing the answers. A field it has not is a 400. */
 const FEATURES = features({
   n: 'ignored',
   logit_bias: 'ignored',
+  // Without `--enable-min-tokens`, which compiles another sampler.
   min_tokens: 'ignored',
 });
 
@@ -97,13 +99,16 @@ const RULES: CheckRules = {
       },
       target.device !== 'cpu',
     ),
+    // On the CPU everything is computed, and therefore kept, in float32; it makes pages for all
+    // requests at their full length at once: 128 and one of 128 tokens for 8 times 2,048.
     kvBytesPerElement: target.device === 'cpu' ? 4 : 2,
-    // On the CPU everything is computed, and therefore kept, in float32.
+    kvCache: target.device === 'cpu' ? 'reserved' : 'paged',
     weightsFactor: (artifact) => (target.device === 'cpu' && !isFloat32(artifact) ? 2 : 1),
   }),
   extra: (input, target) => [
+    ...checkMac(input),
     ...checkArchitecture(input, ARCHITECTURES),
-    ...checkStructured(input, target),
+    ...checkGrammar(input, target),
   ],
   refuseArtifact: (artifact, target) =>
     target.device === 'cpu'
@@ -115,13 +120,31 @@ function isFloat32({ quantization }: { readonly quantization: string | null }): 
   return quantization === 'fp32' || quantization === 'float32';
 }
 
-/** `enable_structured_output is not currently supported on CPU`, it says at start. */
-function checkStructured({ workload }: EngineInput, target: Target): readonly Reason[] {
-  if (target.device !== 'cpu' || !workload.needs.includes('structured-output')) return [];
+function checkMac({ machine }: EngineInput): readonly Reason[] {
+  if (machine.os.platform !== 'darwin' || machine.cpu.architecture !== 'x64') return [];
+  return [
+    {
+      code: 'architecture-unsupported',
+      because: 'has builds for Apple Silicon on macOS, this CPU is x64',
+      hint: null,
+    },
+  ];
+}
+
+/** Needs that it meets with a grammar, which it has on GPUs only. */
+const GRAMMAR_NEEDS: readonly Need[] = ['structured-output', 'tools'];
+
+/**
+ * `enable_structured_output is not currently supported on CPU`, it says at start; and a tool call
+ * that was required was answered there in plain text.
+ */
+function checkGrammar({ workload }: EngineInput, target: Target): readonly Reason[] {
+  const needs = GRAMMAR_NEEDS.filter((need) => workload.needs.includes(need));
+  if (target.device !== 'cpu' || needs.length === 0) return [];
   return [
     {
       code: 'need-unsupported',
-      because: 'refuses answers that match a JSON schema on the CPU',
+      because: `cannot force an answer into a form on the CPU, which ${needs.join(' and ')} needs`,
       hint: null,
     },
   ];
@@ -131,6 +154,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
   const { model, workload } = input;
   const isCpu = verdict.device === 'cpu';
   const devices = isCpu ? 'cpu' : `gpu:${verdict.accelerators.join(',')}`;
+  const needsGrammar = GRAMMAR_NEEDS.some((need) => workload.needs.includes(need));
   return [
     flag('--model', modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
@@ -140,14 +164,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: isCpu ? 'the CPU' : 'these cards',
       origin: 'machine',
     }),
-    ...(isCpu
-      ? [
-          flag('--quantization-encoding', 'float32', {
-            because: 'what it computes in on a CPU; bfloat16 is widened',
-            origin: 'machine',
-          }),
-        ]
-      : []),
+    ...encodingArguments(verdict),
     flag('--max-length', verdict.contextTokens, {
       because: 'tokens of context a request may use',
       origin: workload.contextTokens === null ? 'workload' : 'user',
@@ -156,8 +173,38 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: `${workload.concurrency} at once; more wait in its queue`,
       origin: 'workload',
     }),
+    ...(needsGrammar
+      ? [
+          toggle('--enable-structured-output', {
+            because: 'without it a request with a schema is answered with 400',
+            origin: 'workload',
+          }),
+        ]
+      : []),
   ];
 }
+
+function encodingArguments({ device, artifact }: VerdictOk): readonly PlanArgument[] {
+  const name = '--quantization-encoding';
+  if (device === 'cpu') {
+    const because = 'what it computes in on a CPU; bfloat16 is widened';
+    return [flag(name, 'float32', { because, origin: 'machine' })];
+  }
+  const because = 'the numbers the weights are stored in';
+  const encoding = artifact.format === 'fp8' ? 'float8_e4m3fn' : 'bfloat16';
+  return [flag(name, encoding, { because, origin: 'model' })];
+}
+
+/** What a start means to it: quiet, local, and with what it compiled kept for the next one. */
+const ENVIRONMENT: Readonly<Record<string, string>> = {
+  HF_HUB_OFFLINE: '1',
+  // Stops what it sends out and keeps its metrics page, unlike `MAX_SERVE_DISABLE_TELEMETRY`.
+  OTEL_SDK_DISABLED: 'true',
+  // The page is then part of its own server. Otherwise a process more serves it on a port of its
+  // own, 8001 if none is named, which two of them cannot share; and a start takes 3 s longer.
+  MAX_SERVE_METRIC_RECORDING_METHOD: 'ASYNCIO',
+  MODULAR_CACHE_DIR: '{cache}',
+};
 
 const LOG_RULES: readonly LogRule[] = [
   { pattern: /Error: (No such option .*)/, code: 'HL_OPTION_INVALID' },
@@ -175,11 +222,16 @@ const LOG_RULES: readonly LogRule[] = [
   { pattern: /ERROR: (Worker crashed \(.*\))/, code: 'HL_ENGINE_EXITED' },
   { pattern: /(out of memory.*)/i, code: 'HL_ENGINE_OUT_OF_MEMORY' },
   { pattern: /Server ready on /, isReady: true },
+  { pattern: /Auto-detected pipeline task/, progress: 'configuring' },
   { pattern: /Starting server\.\.\./, progress: 'starting' },
   { pattern: /Starting subprocess: Model Worker/, progress: 'starting the worker' },
-  { pattern: /Initializing model pipeline/, progress: 'configuring' },
+  { pattern: /Initializing model pipeline/, progress: 'initializing the model' },
   { pattern: /Building, compiling, and initializing model\.\.\./, progress: 'compiling' },
   { pattern: /Still compiling model/, progress: 'compiling' },
+  {
+    pattern: /Building, compiling, and initializing sampler\.\.\./,
+    progress: 'compiling the sampler',
+  },
   { pattern: /Compiling sampler took/, progress: 'compiled' },
   { pattern: /Model worker ready/, progress: 'opening the server' },
 ];
@@ -191,12 +243,22 @@ const engine: Engine = {
   homepage: 'https://docs.modular.com/max',
   license: 'LicenseRef-Modular-Community',
   command: 'max serve',
-  isDriven: false,
+  isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
-  environments: [],
+  // The same packages compile for every device; how much of it a GPU was seen to use: nothing yet.
+  environments: [
+    {
+      id: 'all',
+      when: { platforms: ['linux', 'darwin'], devices: ['cpu', 'nvidia', 'amd'] },
+      lock: 'all.lock.txt',
+      index: null,
+      bytesDownload: 400_000_000,
+      bytesOnDisk: 1_100_000_000,
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>
@@ -204,11 +266,7 @@ const engine: Engine = {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'max',
       args: planArguments(input, verdict),
-      environment: {
-        HF_HUB_OFFLINE: '1',
-        // Stops what it sends out and keeps its metrics page.
-        OTEL_SDK_DISABLED: 'true',
-      },
+      environment: ENVIRONMENT,
       listen: 'tcp',
       readinessPath: '/health',
       // 249 s cold on two cores, 153 s of it compilation of a model with 30 layers.
