@@ -16,8 +16,8 @@ PROBE_DEADLINE_S = 300.0
 LINES_SHOWN = 3
 # The server's own modules, and a graph through its compiler: kernels are made for this processor.
 PROBE = """
-import numpy
 import max._entrypoints.pipelines, max.serve.api_server
+import numpy
 from max.driver import CPU, accelerator_count
 from max.dtype import DType
 from max.engine import InferenceSession

@@ -3,6 +3,7 @@
  * seen with 26.7.0; what only a GPU shows is from its documentation and source.
  */
 import { GIB } from '../base/units.ts';
+import type { Artifact, ModelInfo } from '../models/model.ts';
 import type { Need } from '../workloads/workload.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
@@ -57,24 +58,29 @@ const REQUIREMENTS: Requirements = {
   pythonMin: '3.10',
 };
 
-/** `model_type` of families its model library has; Llama is the one that ran here. */
-const ARCHITECTURES: readonly string[] = [
-  'llama',
-  'mistral',
-  'qwen2',
-  'qwen3',
-  'qwen3_moe',
-  'gemma3',
-  'gemma3_text',
-  'phi3',
-  'olmo',
-  'olmo2',
-  'granite',
-  'exaone',
-  'deepseek_v2',
-  'deepseek_v3',
-  'gpt_oss',
-];
+/**
+ * `model_type` of families its model library has, with the numbers it computes each in: the
+ * `SUPPORTED_ENCODINGS` of 26.7.0. Llama is the one that ran here.
+ */
+const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
+  llama: ['float32', 'bfloat16', 'fp8'],
+  llama4: ['bfloat16', 'fp8'],
+  mistral: ['bfloat16'],
+  qwen2: ['float32', 'bfloat16'],
+  qwen3: ['float32', 'bfloat16', 'fp8'],
+  qwen3_moe: ['float32', 'bfloat16', 'fp8'],
+  gemma3: ['bfloat16'],
+  gemma3_text: ['bfloat16'],
+  phi3: ['float32', 'bfloat16'],
+  olmo: ['float32', 'bfloat16'],
+  olmo2: ['float32', 'bfloat16'],
+  olmo3: ['bfloat16'],
+  granite: ['float32', 'bfloat16'],
+  lfm2: ['float32', 'bfloat16'],
+  deepseek_v2: ['bfloat16'],
+  deepseek_v3: ['bfloat16', 'fp8'],
+  gpt_oss: ['bfloat16'],
+};
 
 /** Answered with 200 and not done: seen by comparing the answers. A field it has not is a 400. */
 const FEATURES = features({
@@ -107,14 +113,35 @@ const RULES: CheckRules = {
   }),
   extra: (input, target) => [
     ...checkMac(input),
-    ...checkArchitecture(input, ARCHITECTURES),
+    ...checkArchitecture(input, Object.keys(ARCHITECTURES)),
+    ...checkNumbers(input, target),
     ...checkGrammar(input, target),
   ],
-  refuseArtifact: (artifact, target) =>
-    target.device === 'cpu'
-      ? refuseNumberFormat(artifact, ['fp32', 'float32', 'bf16', 'bfloat16'])
-      : refuseNumberFormat(artifact, ['bf16', 'bfloat16']),
 };
+
+function refuseArtifact({ architecture }: ModelInfo, artifact: Artifact): Reason | null {
+  const has = ARCHITECTURES[architecture ?? ''];
+  if (artifact.format === 'fp8' && has?.includes('fp8') === false) {
+    const because = `computes \`${architecture ?? ''}\` in ${has.join(' or ')}, not in fp8`;
+    return { code: 'format-unsupported', because, hint: null };
+  }
+  // It casts between these two as it loads, in both directions.
+  return refuseNumberFormat(artifact, ['fp32', 'float32', 'bf16', 'bfloat16']);
+}
+
+/** What the device computes in, if the library has the family in it. */
+function checkNumbers({ model }: EngineInput, target: Target): readonly Reason[] {
+  const has = ARCHITECTURES[model.architecture ?? ''];
+  const needed = target.device === 'cpu' ? 'float32' : 'bfloat16';
+  if (has === undefined || has.includes(needed)) return [];
+  return [
+    {
+      code: 'format-unsupported',
+      because: `computes \`${model.architecture ?? ''}\` in ${has.join(' or ')}, and on a CPU in float32 alone`,
+      hint: null,
+    },
+  ];
+}
 
 function isFloat32({ quantization }: { readonly quantization: string | null }): boolean {
   return quantization === 'fp32' || quantization === 'float32';
@@ -190,9 +217,11 @@ function encodingArguments({ device, artifact }: VerdictOk): readonly PlanArgume
     const because = 'what it computes in on a CPU; bfloat16 is widened';
     return [flag(name, 'float32', { because, origin: 'machine' })];
   }
-  const because = 'the numbers the weights are stored in';
-  const encoding = artifact.format === 'fp8' ? 'float8_e4m3fn' : 'bfloat16';
-  return [flag(name, encoding, { because, origin: 'model' })];
+  if (artifact.format === 'fp8') {
+    return [flag(name, 'float8_e4m3fn', { because: 'as the weights are', origin: 'model' })];
+  }
+  const because = 'what it computes in on a card; float32 is narrowed';
+  return [flag(name, 'bfloat16', { because, origin: 'machine' })];
 }
 
 /** What a start means to it: quiet, local, and with what it compiled kept for the next one. */
@@ -255,12 +284,16 @@ const engine: Engine = {
       when: { platforms: ['linux', 'darwin'], devices: ['cpu', 'nvidia', 'amd'] },
       lock: 'all.lock.txt',
       index: null,
-      bytesDownload: 400_000_000,
-      bytesOnDisk: 1_100_000_000,
+      bytesDownload: 362_000_000,
+      bytesOnDisk: 1_250_000_000,
     },
   ],
   features: FEATURES,
-  check: (input) => checkEngine(RULES, input),
+  check: (input) =>
+    checkEngine(
+      { ...RULES, refuseArtifact: (artifact) => refuseArtifact(input.model, artifact) },
+      input,
+    ),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,
