@@ -302,8 +302,9 @@ const engine: Engine = {
       environment: ENVIRONMENT,
       listen: 'tcp',
       readinessPath: '/health',
-      // 249 s cold on two cores, 153 s of it compilation of a model with 30 layers.
-      startMsMax: 900_000,
+      // 249 s cold on two quiet cores, 153 s of it compilation of a model with 30 layers; a busy
+      // machine takes a multiple, and the stall timer ends a start that is dead.
+      startMsMax: 1_800_000,
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
     }),

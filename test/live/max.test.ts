@@ -7,7 +7,7 @@ import { freePort, Squatter } from '../support/squatter.ts';
 import type { TemporaryHome } from '../support/home.ts';
 import { until, type SeenProcess } from '../support/processes.ts';
 import type { RunningCli } from '../support/cli.ts';
-import { JAPAN, live, startLive, type LiveHome } from './home.ts';
+import { JAPAN, startLive, type LiveHome } from './home.ts';
 import {
   engineTree,
   expectNothingLeft,
@@ -15,9 +15,9 @@ import {
   isAsked,
   ledgerOf,
   liveModel,
-  liveTitle,
   SLOW_INSTALL_DEADLINE_MS,
   SLOW_START_DEADLINE_MS,
+  whyNot,
 } from './slow-engine.ts';
 
 const TEST_MS = 2 * SLOW_START_DEADLINE_MS;
@@ -26,7 +26,7 @@ const TEMPORARY = /^max_serve_media_|^[0-9a-f]{18}-/;
 /** `multiprocessing` starts the worker like this, and a tracker of its resources beside it. */
 const WORKER = 'multiprocessing.spawn import spawn_main';
 
-describe.runIf(isAsked('max'))(liveTitle('MAX', 'max'), () => {
+describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
   let shared: LiveHome;
   beforeAll(async () => {
     shared = await installedHome('max');
@@ -40,6 +40,7 @@ describe.runIf(isAsked('max'))(liveTitle('MAX', 'max'), () => {
       deadlineMs: SLOW_START_DEADLINE_MS,
     });
   };
+  const hasEngine = (home: TemporaryHome): boolean => (ledgerOf(home)?.engine ?? null) !== null;
   const workers = (home: TemporaryHome): readonly SeenProcess[] =>
     engineTree(home).filter(({ commandLine }) => commandLine.includes(WORKER));
 
@@ -48,7 +49,7 @@ describe.runIf(isAsked('max'))(liveTitle('MAX', 'max'), () => {
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
-      await until('a session', () => ledgerOf(home)?.engine != null, TEST_MS);
+      await until('a session', () => hasEngine(home), TEST_MS);
       const ledger = ledgerOf(home);
       const result = await running.result;
       expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
@@ -67,7 +68,7 @@ describe.runIf(isAsked('max'))(liveTitle('MAX', 'max'), () => {
       await until('a worker', () => workers(home).length > 0, TEST_MS);
       const ledger = ledgerOf(home);
       running.child.kill('SIGKILL');
-      await running.result;
+      expect((await running.result).signal).toBe('SIGKILL');
       await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
@@ -94,7 +95,7 @@ describe.runIf(isAsked('max'))(liveTitle('MAX', 'max'), () => {
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
-      await until('a session', () => ledgerOf(home)?.engine != null, TEST_MS);
+      await until('a session', () => hasEngine(home), TEST_MS);
       const first = ledgerOf(home)?.address.port ?? (await freePort());
       const squatter = new Squatter({ port: first, host: '127.0.0.1' });
       // It imports for ten seconds before it binds.

@@ -26,7 +26,18 @@ function refusals(input: EngineInput): readonly string[] {
 describe('the plan on a CPU', () => {
   it('is a command that depends on none of its defaults', () => {
     const plan = planOf(inputOf(RECORDED, 'demo-135m-bf16', { concurrency: 8 }));
-    expect(words(plan)).toMatchInlineSnapshot();
+    expect(words(plan)).toMatchInlineSnapshot(`
+      [
+        "--model /models/demo-135m-bf16-bf16",
+        "--served-model-name {served-name}",
+        "--host {host}",
+        "--port {port}",
+        "--devices cpu",
+        "--quantization-encoding float32",
+        "--max-length 8192",
+        "--max-batch-size 8",
+      ]
+    `);
     expect([plan.recipe, plan.listen, plan.readiness.path]).toEqual(['all', 'tcp', '/health']);
   });
 
@@ -77,9 +88,18 @@ describe('what it refuses', () => {
     ]);
   });
 
-  it('is weights in fp8 on a CPU', () => {
+  it('is weights in fp8, and a family it has not in float32, on a CPU', () => {
     expect(refusals(inputOf(RECORDED, 'mla-671b'))).toEqual([
-      expect.stringContaining('loads safetensors on the CPU'),
+      'computes `deepseek_v3` in bfloat16 or fp8, and on a CPU in float32 alone',
+      'loads safetensors on the CPU, mla-671b is there as fp8 fp8, gguf Q4_K_M',
+    ]);
+  });
+
+  it('is numbers that it cannot cast from', () => {
+    const half = inputOf(RECORDED, 'demo-135m-bf16');
+    const artifacts = half.model.artifacts.map((one) => ({ ...one, quantization: 'fp16' }));
+    expect(refusals({ ...half, model: { ...half.model, artifacts } })).toEqual([
+      'loads safetensors in fp32, float32, bf16, bfloat16 here, not in fp16',
     ]);
   });
 
