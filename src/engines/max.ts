@@ -305,7 +305,9 @@ const engine: Engine = {
       // 249 s cold on two quiet cores, 153 s of it compilation of a model with 30 layers; a busy
       // machine takes a multiple, and the stall timer ends a start that is dead.
       startMsMax: 1_800_000,
-      shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
+      // It has nothing to finish. Idle it takes 3 s to leave, compiling it does not listen at all;
+      // what a killed one leaves behind, its guard removes.
+      shutdown: { signal: 'SIGTERM', graceMs: 1000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
     }),
   adaptRequest: (request, plan) =>
