@@ -181,6 +181,7 @@ export interface WorkloadOptions {
   readonly concurrency?: number;
   readonly context?: number;
   readonly device?: string;
+  readonly schema?: string;
 }
 
 /** Options that say what is wanted of a model, the same for every command that decides. */
@@ -213,6 +214,7 @@ export function workloadFrom(
     device,
     ...(options.context === undefined ? {} : { contextTokens: options.context }),
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
+    ...(options.schema === undefined ? {} : { needs: ['structured-output'] }),
   });
 }
 

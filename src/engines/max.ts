@@ -1,8 +1,10 @@
 /**
  * MAX: compiled graphs that run on CPUs, NVIDIA and AMD cards alike. Everything about the CPU was
- * recorded with 26.7.0; what only a GPU shows is from its documentation.
+ * seen with 26.7.0; what only a GPU shows is from its documentation and source.
  */
 import { GIB } from '../base/units.ts';
+import type { Artifact, ModelInfo } from '../models/model.ts';
+import type { Need } from '../workloads/workload.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   Engine,
@@ -14,7 +16,7 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag } from './shared/args.ts';
+import { flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import type { Target } from './shared/devices.ts';
@@ -56,29 +58,35 @@ const REQUIREMENTS: Requirements = {
   pythonMin: '3.10',
 };
 
-/** `model_type` of families its model library has; Llama is the one that ran here. */
-const ARCHITECTURES: readonly string[] = [
-  'llama',
-  'mistral',
-  'qwen2',
-  'qwen3',
-  'qwen3_moe',
-  'gemma3',
-  'gemma3_text',
-  'phi3',
-  'olmo',
-  'olmo2',
-  'granite',
-  'exaone',
-  'deepseek_v2',
-  'deepseek_v3',
-  'gpt_oss',
-];
+/**
+ * `model_type` of families its model library has, with the numbers it computes each in: the
+ * `SUPPORTED_ENCODINGS` of 26.7.0. Llama is the one that ran here.
+ */
+const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
+  llama: ['float32', 'bfloat16', 'fp8'],
+  llama4: ['bfloat16', 'fp8'],
+  mistral: ['bfloat16'],
+  qwen2: ['float32', 'bfloat16'],
+  qwen3: ['float32', 'bfloat16', 'fp8'],
+  qwen3_moe: ['float32', 'bfloat16', 'fp8'],
+  gemma3: ['bfloat16'],
+  gemma3_text: ['bfloat16'],
+  phi3: ['float32', 'bfloat16'],
+  olmo: ['float32', 'bfloat16'],
+  olmo2: ['float32', 'bfloat16'],
+  olmo3: ['bfloat16'],
+  granite: ['float32', 'bfloat16'],
+  lfm2: ['float32', 'bfloat16'],
+  deepseek_v2: ['bfloat16'],
+  deepseek_v3: ['bfloat16', 'fp8'],
+  gpt_oss: ['bfloat16'],
+};
 
-/** Answered with 200 and not done: seen by comparing the answers. */
+/** Answered with 200 and not done: seen by comparing the answers. A field it has not is a 400. */
 const FEATURES = features({
   n: 'ignored',
   logit_bias: 'ignored',
+  // Without `--enable-min-tokens`, which compiles another sampler.
   min_tokens: 'ignored',
 });
 
@@ -97,31 +105,73 @@ const RULES: CheckRules = {
       },
       target.device !== 'cpu',
     ),
+    // On the CPU everything is computed, and therefore kept, in float32; it makes pages for all
+    // requests at their full length at once: 128 and one of 128 tokens for 8 times 2,048.
     kvBytesPerElement: target.device === 'cpu' ? 4 : 2,
-    // On the CPU everything is computed, and therefore kept, in float32.
+    kvCache: target.device === 'cpu' ? 'reserved' : 'paged',
     weightsFactor: (artifact) => (target.device === 'cpu' && !isFloat32(artifact) ? 2 : 1),
   }),
   extra: (input, target) => [
-    ...checkArchitecture(input, ARCHITECTURES),
-    ...checkStructured(input, target),
+    ...checkMac(input),
+    ...checkArchitecture(input, Object.keys(ARCHITECTURES)),
+    ...checkNumbers(input, target),
+    ...checkGrammar(input, target),
   ],
-  refuseArtifact: (artifact, target) =>
-    target.device === 'cpu'
-      ? refuseNumberFormat(artifact, ['fp32', 'float32', 'bf16', 'bfloat16'])
-      : refuseNumberFormat(artifact, ['bf16', 'bfloat16']),
 };
+
+function refuseArtifact({ architecture }: ModelInfo, artifact: Artifact): Reason | null {
+  const has = ARCHITECTURES[architecture ?? ''];
+  if (artifact.format === 'fp8' && has?.includes('fp8') === false) {
+    const because = `computes \`${architecture ?? ''}\` in ${has.join(' or ')}, not in fp8`;
+    return { code: 'format-unsupported', because, hint: null };
+  }
+  // It casts between these two as it loads, in both directions.
+  return refuseNumberFormat(artifact, ['fp32', 'float32', 'bf16', 'bfloat16']);
+}
+
+/** What the device computes in, if the library has the family in it. */
+function checkNumbers({ model }: EngineInput, target: Target): readonly Reason[] {
+  const has = ARCHITECTURES[model.architecture ?? ''];
+  const needed = target.device === 'cpu' ? 'float32' : 'bfloat16';
+  if (has === undefined || has.includes(needed)) return [];
+  return [
+    {
+      code: 'format-unsupported',
+      because: `computes \`${model.architecture ?? ''}\` in ${has.join(' or ')}, and on a CPU in float32 alone`,
+      hint: null,
+    },
+  ];
+}
 
 function isFloat32({ quantization }: { readonly quantization: string | null }): boolean {
   return quantization === 'fp32' || quantization === 'float32';
 }
 
-/** `enable_structured_output is not currently supported on CPU`, it says at start. */
-function checkStructured({ workload }: EngineInput, target: Target): readonly Reason[] {
-  if (target.device !== 'cpu' || !workload.needs.includes('structured-output')) return [];
+function checkMac({ machine }: EngineInput): readonly Reason[] {
+  if (machine.os.platform !== 'darwin' || machine.cpu.architecture !== 'x64') return [];
+  return [
+    {
+      code: 'architecture-unsupported',
+      because: 'has builds for Apple Silicon on macOS, this CPU is x64',
+      hint: null,
+    },
+  ];
+}
+
+/** Needs that it meets with a grammar, which it has on GPUs only. */
+const GRAMMAR_NEEDS: readonly Need[] = ['structured-output', 'tools'];
+
+/**
+ * `enable_structured_output is not currently supported on CPU`, it says at start; and a tool call
+ * that was required was answered there in plain text.
+ */
+function checkGrammar({ workload }: EngineInput, target: Target): readonly Reason[] {
+  const needs = GRAMMAR_NEEDS.filter((need) => workload.needs.includes(need));
+  if (target.device !== 'cpu' || needs.length === 0) return [];
   return [
     {
       code: 'need-unsupported',
-      because: 'refuses answers that match a JSON schema on the CPU',
+      because: `cannot force an answer into a form on the CPU, which ${needs.join(' and ')} needs`,
       hint: null,
     },
   ];
@@ -131,6 +181,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
   const { model, workload } = input;
   const isCpu = verdict.device === 'cpu';
   const devices = isCpu ? 'cpu' : `gpu:${verdict.accelerators.join(',')}`;
+  const needsGrammar = GRAMMAR_NEEDS.some((need) => workload.needs.includes(need));
   return [
     flag('--model', modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
@@ -140,14 +191,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: isCpu ? 'the CPU' : 'these cards',
       origin: 'machine',
     }),
-    ...(isCpu
-      ? [
-          flag('--quantization-encoding', 'float32', {
-            because: 'what it computes in on a CPU; bfloat16 is widened',
-            origin: 'machine',
-          }),
-        ]
-      : []),
+    ...encodingArguments(verdict),
     flag('--max-length', verdict.contextTokens, {
       because: 'tokens of context a request may use',
       origin: workload.contextTokens === null ? 'workload' : 'user',
@@ -156,8 +200,40 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: `${workload.concurrency} at once; more wait in its queue`,
       origin: 'workload',
     }),
+    ...(needsGrammar
+      ? [
+          toggle('--enable-structured-output', {
+            because: 'without it a request with a schema is answered with 400',
+            origin: 'workload',
+          }),
+        ]
+      : []),
   ];
 }
+
+function encodingArguments({ device, artifact }: VerdictOk): readonly PlanArgument[] {
+  const name = '--quantization-encoding';
+  if (device === 'cpu') {
+    const because = 'what it computes in on a CPU; bfloat16 is widened';
+    return [flag(name, 'float32', { because, origin: 'machine' })];
+  }
+  if (artifact.format === 'fp8') {
+    return [flag(name, 'float8_e4m3fn', { because: 'as the weights are', origin: 'model' })];
+  }
+  const because = 'what it computes in on a card; float32 is narrowed';
+  return [flag(name, 'bfloat16', { because, origin: 'machine' })];
+}
+
+/** What a start means to it: quiet, local, and with what it compiled kept for the next one. */
+const ENVIRONMENT: Readonly<Record<string, string>> = {
+  HF_HUB_OFFLINE: '1',
+  // Stops what it sends out and keeps its metrics page, unlike `MAX_SERVE_DISABLE_TELEMETRY`.
+  OTEL_SDK_DISABLED: 'true',
+  // The page is then part of its own server. Otherwise a process more serves it on a port of its
+  // own, 8001 if none is named, which two of them cannot share; and a start takes 3 s longer.
+  MAX_SERVE_METRIC_RECORDING_METHOD: 'ASYNCIO',
+  MODULAR_CACHE_DIR: '{cache}',
+};
 
 const LOG_RULES: readonly LogRule[] = [
   { pattern: /Error: (No such option .*)/, code: 'HL_OPTION_INVALID' },
@@ -175,11 +251,16 @@ const LOG_RULES: readonly LogRule[] = [
   { pattern: /ERROR: (Worker crashed \(.*\))/, code: 'HL_ENGINE_EXITED' },
   { pattern: /(out of memory.*)/i, code: 'HL_ENGINE_OUT_OF_MEMORY' },
   { pattern: /Server ready on /, isReady: true },
+  { pattern: /Auto-detected pipeline task/, progress: 'configuring' },
   { pattern: /Starting server\.\.\./, progress: 'starting' },
   { pattern: /Starting subprocess: Model Worker/, progress: 'starting the worker' },
-  { pattern: /Initializing model pipeline/, progress: 'configuring' },
+  { pattern: /Initializing model pipeline/, progress: 'initializing the model' },
   { pattern: /Building, compiling, and initializing model\.\.\./, progress: 'compiling' },
   { pattern: /Still compiling model/, progress: 'compiling' },
+  {
+    pattern: /Building, compiling, and initializing sampler\.\.\./,
+    progress: 'compiling the sampler',
+  },
   { pattern: /Compiling sampler took/, progress: 'compiled' },
   { pattern: /Model worker ready/, progress: 'opening the server' },
 ];
@@ -191,29 +272,42 @@ const engine: Engine = {
   homepage: 'https://docs.modular.com/max',
   license: 'LicenseRef-Modular-Community',
   command: 'max serve',
-  isDriven: false,
+  isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
-  environments: [],
+  // The same packages compile for every device; how much of it a GPU was seen to use: nothing yet.
+  environments: [
+    {
+      id: 'all',
+      when: { platforms: ['linux', 'darwin'], devices: ['cpu', 'nvidia', 'amd'] },
+      lock: 'all.lock.txt',
+      index: null,
+      bytesDownload: 362_000_000,
+      bytesOnDisk: 1_250_000_000,
+    },
+  ],
   features: FEATURES,
-  check: (input) => checkEngine(RULES, input),
+  check: (input) =>
+    checkEngine(
+      { ...RULES, refuseArtifact: (artifact) => refuseArtifact(input.model, artifact) },
+      input,
+    ),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'max',
       args: planArguments(input, verdict),
-      environment: {
-        HF_HUB_OFFLINE: '1',
-        // Stops what it sends out and keeps its metrics page.
-        OTEL_SDK_DISABLED: 'true',
-      },
+      environment: ENVIRONMENT,
       listen: 'tcp',
       readinessPath: '/health',
-      // 249 s cold on two cores, 153 s of it compilation of a model with 30 layers.
-      startMsMax: 900_000,
-      shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
+      // 249 s cold on two quiet cores, 153 s of it compilation of a model with 30 layers; a busy
+      // machine takes a multiple, and the stall timer ends a start that is dead.
+      startMsMax: 1_800_000,
+      // It has nothing to finish. Idle it takes 3 s to leave, compiling it does not listen at all;
+      // what a killed one leaves behind, its guard removes.
+      shutdown: { signal: 'SIGTERM', graceMs: 1000 },
       parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
     }),
   adaptRequest: (request, plan) =>

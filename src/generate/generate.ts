@@ -49,8 +49,8 @@ export interface Stamps {
 const FIRST_BYTE_DEADLINE_MS = 20 * 60_000;
 /** Between tokens: the slowest engine measured needs 0.4 s a token; a swapped-out one more. */
 const SILENCE_DEADLINE_MS = 120_000;
-/** How long the guard may take to say why the engine is gone. */
-const EXIT_WORD_MS = 2_000;
+/** From a broken answer to the engine's end: MAX takes 2 s and more to end what a crash left of it. */
+const EXIT_WORD_MS = 10_000;
 
 /**
  * @throws HL_CONTEXT_EXCEEDED, HL_REQUEST_INVALID, HL_ENGINE_EXITED, HL_ENGINE_OUT_OF_MEMORY,

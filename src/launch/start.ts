@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { HyperLlamaError } from '../base/errors.ts';
+import { formatDuration } from '../base/units.ts';
 import type { Engine, LaunchPlan } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from './engine-set.ts';
@@ -9,6 +10,7 @@ import { environmentOf, environmentPython } from './environment.ts';
 import { launch } from './launch.ts';
 import { reapDeadSessions } from './ledger.ts';
 import { provision, type Spent } from './provision.ts';
+import { lastStartMs, rememberStart } from './last-start.ts';
 import type { Session } from './session.ts';
 
 export interface StartLimits {
@@ -51,6 +53,8 @@ export async function startSession(
   const python =
     environment === null ? (await context.python()).executable : environmentPython(environment);
   const progress = context.output.progress();
+  const lastMs = await lastStartMs(context.paths, plan);
+  const estimate = lastMs === null ? '' : `, ${formatDuration(lastMs)} the last time`;
   let current = '';
   try {
     const session = await launch(plan, {
@@ -65,11 +69,13 @@ export async function startSession(
       signal: context.signal,
       log: context.log,
       onPhase: (phase, detail, fraction) => {
-        if (phase !== current) progress.phase(phase, detail);
-        else progress.update(detail, fraction);
+        const words = phase === 'start' ? `${detail}${estimate}` : detail;
+        if (phase !== current) progress.phase(phase, words);
+        else progress.update(words, fraction);
         current = phase;
       },
     });
+    await rememberStart(context.paths, plan, session.facts.startMs);
     // Whoever started it may have wanted less.
     if (session.facts.isAttached && limits.keepAliveMs > 0) session.keepAlive(limits.keepAliveMs);
     return session;

@@ -11,6 +11,7 @@ from .events import emit
 MARKER = "hyperllama-environment.json"
 # Which devices a recipe's build can use besides the CPU.
 RECIPE_DEVICES = {
+    "all": ["nvidia", "amd"],
     "cuda": ["nvidia"],
     "rocm": ["amd"],
     "vulkan": ["nvidia", "amd", "intel"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from .activity import Activity
 from .listeners import find_listener
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
     from .order import Address
 
 ALIVE_STEP_S = 1.0
-# How often to look for the listener, by the age of the start: fast engines listen in 0.1 s, slow
-# ones in minutes. On macOS a look starts two programs.
-LISTEN_STEPS_S: tuple[tuple[float, float], ...] = ((5.0, 0.01), (60.0, 0.02), (float("inf"), 0.1))
-if sys.platform == "darwin":
-    LISTEN_STEPS_S = ((float("inf"), 0.1),)
+# How often to look for the listener: fast engines listen in 0.1 s, slow ones in minutes, and nobody
+# notices a wait of half a percent more. A look at a port walks the kernel's table of sockets, which
+# took 29 ms on a busy machine, and it may not take the engine's own time; on macOS it starts two
+# programs.
+LOOK_STEP_S_MIN = 0.1 if sys.platform == "darwin" else 0.01
+LOOK_STEP_S_MAX = 0.5
+LOOK_STEP_OF_AGE = 0.005
+LOOK_STEP_OF_LOOK = 10
 # A process may bind between our look at the table and our look at its descriptors, so that its
 # own socket seems foreign for a moment.
 STRANGER_LOOKS = 3
@@ -84,8 +88,9 @@ class EngineWatch:
 
     def _look_for_listener(self, now: float) -> bool:
         found = find_listener(self._address, self._guard)
-        age = now - self._engine.started
-        self._next_look = now + next(step for limit, step in LISTEN_STEPS_S if age < limit)
+        age, took = now - self._engine.started, time.monotonic() - now
+        step = max(age * LOOK_STEP_OF_AGE, took * LOOK_STEP_OF_LOOK, LOOK_STEP_S_MIN)
+        self._next_look = now + min(step, LOOK_STEP_S_MAX)
         self._stranger_looks = self._stranger_looks + 1 if found == "theirs" else 0
         if found == "ours":
             self.is_listening = True

@@ -11,6 +11,8 @@ RING_BYTES_MAX = 256 * 1024
 FILE_BYTES_MAX = 10 * 1024 * 1024
 FILES_MAX = 3
 TAIL_LINES_MAX = 20
+# An event with more would crowd out others that wait for a slow reader.
+TAIL_BYTES_MAX = 64 * 1024
 # Formatting costs more than reading: above this an engine's flood is counted, not kept, so that
 # its pipe is always drained.
 FLOOD_BYTES_PER_SECOND = 8 * 1024 * 1024
@@ -71,9 +73,13 @@ class EngineLog:
         rest, self._rest = self._rest, b""
         return self._keep([rest])
 
-    def tail(self) -> list[str]:
-        """Return the last lines, at most 20, oldest first."""
-        return list(self._ring)[-TAIL_LINES_MAX:]
+    def tail(self, lines_max: int = TAIL_LINES_MAX) -> list[str]:
+        """Return the last lines, oldest first: at most so many, and of 64 KiB together."""
+        lines = list(self._ring)[-lines_max:]
+        size = sum(len(line) for line in lines)
+        while size > TAIL_BYTES_MAX:
+            size -= len(lines.pop(0))
+        return lines
 
     def close(self) -> None:
         """Close the file, saying what it lacks; the ring stays."""

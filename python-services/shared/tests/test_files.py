@@ -65,6 +65,15 @@ def test_rotates_the_log_and_keeps_three_files(
     assert all(file.stat().st_size <= 1000 for file in path.parent.iterdir())
     assert path.read_text().startswith("0090")
     assert len(engine_log.tail()) == 20
+    assert len(engine_log.tail(50)) == 50
+
+
+def test_the_tail_is_bounded_in_bytes_as_well(tmp_path: Path) -> None:
+    engine_log = EngineLog(str(tmp_path / "x.log"))
+    for number in range(100):
+        engine_log.feed(b"%04d " % number + b"x" * 4000 + b"\n")
+    tail = engine_log.tail(100)
+    assert [tail[0][:4], tail[-1][:4]] == ["0084", "0099"]
 
 
 def test_the_ring_is_bounded(tmp_path: Path) -> None:

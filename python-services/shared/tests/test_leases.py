@@ -22,7 +22,8 @@ Make = Callable[..., Guarded]
 DRAIN = """
 import os, signal, sys, time
 def drain(*_):
-    print("draining", flush=True)
+    # Not `print`: the signal may come while "up" is being printed, which Python refuses.
+    os.write(1, b"draining\\n")
     while not os.path.exists(sys.argv[2]): time.sleep(0.01)
     os._exit(0)
 signal.signal(signal.SIGTERM, drain)

@@ -1,0 +1,113 @@
+/**
+ * MAX, for real: installed from its lock, its graph compiled on this CPU, asked, killed, squatted.
+ * A first start compiles for minutes; the later ones use what it left in the environment's cache.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, Squatter } from '../support/squatter.ts';
+import type { TemporaryHome } from '../support/home.ts';
+import { until, type SeenProcess } from '../support/processes.ts';
+import type { RunningCli } from '../support/cli.ts';
+import { JAPAN, startLive, type LiveHome } from './home.ts';
+import {
+  engineTree,
+  expectNothingLeft,
+  installedHome,
+  isAsked,
+  ledgerOf,
+  liveModel,
+  SLOW_INSTALL_DEADLINE_MS,
+  SLOW_START_DEADLINE_MS,
+  whyNot,
+} from './slow-engine.ts';
+
+const TEST_MS = 2 * SLOW_START_DEADLINE_MS;
+/** What a killed MAX leaves in the temporary folder: sockets of its queues, a folder for media. */
+const TEMPORARY = /^max_serve_media_|^[0-9a-f]{18}-/;
+/** `multiprocessing` starts the worker like this, and a tracker of its resources beside it. */
+const WORKER = 'multiprocessing.spawn import spawn_main';
+
+describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
+  let shared: LiveHome;
+  beforeAll(async () => {
+    shared = await installedHome('max');
+  }, SLOW_INSTALL_DEADLINE_MS);
+  afterAll(() => shared[Symbol.dispose]());
+
+  const ask = (home: TemporaryHome, ...more: readonly string[]): RunningCli => {
+    const model = [liveModel(), '--engine', 'max', '--temperature', '0', '--yes'];
+    return startLive(['generate', ...model, ...more], {
+      home: home.path,
+      deadlineMs: SLOW_START_DEADLINE_MS,
+    });
+  };
+  const hasEngine = (home: TemporaryHome): boolean => (ledgerOf(home)?.engine ?? null) !== null;
+  const workers = (home: TemporaryHome): readonly SeenProcess[] =>
+    engineTree(home).filter(({ commandLine }) => commandLine.includes(WORKER));
+
+  it(
+    'says Tokyo, serves its metrics on its own port alone, and leaves nothing behind',
+    async () => {
+      using home = shared.trial();
+      const running = ask(home, JAPAN);
+      await until('a session', () => hasEngine(home), TEST_MS);
+      const ledger = ledgerOf(home);
+      const result = await running.result;
+      expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
+      expect(result.stderr).toMatch(/ engine MAX \(CPU/);
+      expect(result.stderr).toMatch(/ 8 tok · .* start .* s · ctx 45\//);
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+    },
+    TEST_MS,
+  );
+
+  it(
+    'is gone when the command is killed while it compiles',
+    async () => {
+      using home = shared.trial();
+      const running = ask(home, JAPAN, '--context', '4096');
+      await until('a worker', () => workers(home).length > 0, TEST_MS);
+      const ledger = ledgerOf(home);
+      running.child.kill('SIGKILL');
+      expect((await running.result).signal).toBe('SIGKILL');
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+    },
+    TEST_MS,
+  );
+
+  it(
+    'whose worker is killed in mid-answer is named as crashed, and leaves nothing behind',
+    async () => {
+      using home = shared.trial();
+      const running = ask(home, 'Tell a long story.', '--max-tokens', '2000');
+      await until('text', () => running.output().stdout.length > 20, TEST_MS);
+      const ledger = ledgerOf(home);
+      for (const { pid } of workers(home)) process.kill(pid, 'SIGKILL');
+      const result = await running.result;
+      expect(result.code).toBe(6);
+      expect(result.stderr).toMatch(/error: MAX ended in phase `generate`: .*Worker crashed/);
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+    },
+    TEST_MS,
+  );
+
+  it(
+    'whose port a stranger takes is started on another one; the stranger hears nothing',
+    async () => {
+      using home = shared.trial();
+      const running = ask(home, JAPAN);
+      await until('a session', () => hasEngine(home), TEST_MS);
+      const first = ledgerOf(home)?.address.port ?? (await freePort());
+      const squatter = new Squatter({ port: first, host: '127.0.0.1' });
+      // It imports for ten seconds before it binds.
+      expect(await squatter.squat(5000)).toBe(true);
+      await until('another port', () => (ledgerOf(home)?.address.port ?? first) !== first, TEST_MS);
+      const ledger = ledgerOf(home);
+      const result = await running.result;
+      expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
+      expect([squatter.connections, squatter.received]).toEqual([0, '']);
+      await squatter.close();
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+    },
+    TEST_MS,
+  );
+});
