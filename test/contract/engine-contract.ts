@@ -201,8 +201,12 @@ export function engineContract(engine: Engine, folder: URL, options: ContractOpt
       expect(adapted.body['stream']).toBe(true);
       expect(adapted.body['stream_options']).toEqual({ include_usage: true });
       const warned = adapted.warnings.map(({ feature }) => feature);
-      const lost = ASKED.filter((feature) => engine.features[feature] !== 'honoured');
+      const kept = ['honoured', 'enforced'];
+      const lost = ASKED.filter((feature) => !kept.includes(engine.features[feature]));
       expect([...warned].sort()).toEqual([...lost].sort());
+      const isStopOurs = engine.features.stop === 'enforced';
+      expect(adapted.stop).toEqual(isStopOurs ? FULL_REQUEST.stop : undefined);
+      if (isStopOurs) expect(adapted.body).not.toHaveProperty('stop');
     });
 
     it('sends an empty request without fields nobody asked for, and without warnings', () => {

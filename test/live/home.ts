@@ -40,7 +40,7 @@ export async function liveHome(): Promise<LiveHome> {
   return { ...home, trial: () => temporaryHome({ dataOf: home.path }) };
 }
 
-function keptHome(path: string): TemporaryHome {
+export function keptHome(path: string): TemporaryHome {
   mkdirSync(path, { recursive: true });
   return { path, [Symbol.dispose]: () => undefined };
 }
