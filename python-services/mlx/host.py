@@ -10,6 +10,9 @@ from typing import Any
 
 from model_view import servable
 
+# A missing weight is named with all others that are missing.
+REASON_CHARACTERS_MAX = 300
+
 
 def host(argv: list[str]) -> int:
     """Serve with the flags in `argv`; returns only when the start fails."""
@@ -59,6 +62,6 @@ def _end_with_generation(generator: Any) -> None:
 def _report(error: Exception) -> None:
     """Write the trace and, as the last line, the reason: the log's tail is what a person sees."""
     traceback.print_exception(error)
-    words = (str(error).strip().splitlines() or [""])[0]
-    sys.stderr.write(f"service.py host: {type(error).__name__}: {words}\n")
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    sys.stderr.write(f"service.py host: {words[:REASON_CHARACTERS_MAX]}\n")
     sys.stderr.flush()

@@ -2,7 +2,7 @@
 
 mlx-lm 0.32 takes the rotary embedding's base from `rope_theta` at the top of config.json, and most
 of its architectures look nowhere else. Transformers 5 writes it into `rope_parameters`: the model
-then loads with a base of 10,000 and answers nonsense, without a word in the log.
+then loads with a base of 10,000, without a word in the log. SmolLM2 so lives on `Kepler-452b`.
 """
 
 from __future__ import annotations

@@ -148,11 +148,13 @@ def test_ends_when_the_port_is_taken_though_a_thread_goes_on(tmp_path: Path) -> 
 
 
 def test_ends_when_the_thread_that_computes_has_died(tmp_path: Path) -> None:
-    package(tmp_path, generate="raise ValueError('no such model\\nand more')", serve="time.sleep(600)")
+    package(
+        tmp_path, generate="raise ValueError('no such model\\nand more')", serve="time.sleep(600)"
+    )
     done = run(tmp_path, "host", "--")
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
-        "service.py host: ValueError: no such model",
+        "service.py host: ValueError: no such model and more",
     )
     assert "Traceback" in done.stderr
 
@@ -196,7 +198,11 @@ def test_check_names_the_missing_module(tmp_path: Path) -> None:
     (tmp_path / "mlx" / "core.py").write_text("import a_library_that_is_not_there\n")
     done = run(tmp_path, "check")
     findings = {event["code"]: event for event in events(done)}
-    assert (done.returncode, findings["package"]["ok"], findings["decode"]["ok"]) == (0, False, False)
+    assert (done.returncode, findings["package"]["ok"], findings["decode"]["ok"]) == (
+        0,
+        False,
+        False,
+    )
     assert "a_library_that_is_not_there" in findings["decode"]["because"]
     assert "engines install mlx" in findings["decode"]["hint"]
 

@@ -101,10 +101,21 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
 const LOG_RULES: readonly LogRule[] = [
   { pattern: /Errno (?:48|98)\] (Address already in use)/, code: 'HL_ENGINE_PORT_BUSY' },
   { pattern: /error: (unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
-  { pattern: /FileNotFoundError: (.*config\.json.*)/, code: 'HL_MODEL_NOT_FOUND' },
-  { pattern: /ValueError: (Model type .* not supported.*)/, code: 'HL_MODEL_FORMAT_UNSUPPORTED' },
   { pattern: /(Insufficient Memory.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
-  // The service's last word, when the server has become useless.
+  // The service's last line, when the server has become useless: the whole reason in one piece.
+  {
+    pattern: /^service\.py host: FileNotFoundError: (No safetensors found .*|.*config\.json.*)/,
+    code: 'HL_MODEL_NOT_FOUND',
+  },
+  {
+    pattern: /^service\.py host: ValueError: (Model type .* not supported.*)/,
+    code: 'HL_MODEL_FORMAT_UNSUPPORTED',
+  },
+  {
+    pattern:
+      /^service\.py host: ValueError: ((?:Missing|Received) \d+ parameters.*|Expected shape .*)/,
+    code: 'HL_MODEL_CORRUPT',
+  },
   { pattern: /^service\.py host: (.*)/, code: 'HL_ENGINE_EXITED' },
   // The server answers before the model is there: the token proof decides.
   { pattern: /Starting httpd at /, isReady: true },
@@ -143,16 +154,17 @@ const engine: Engine = {
       when: { platforms: ['linux'], devices: ['cpu'] },
       lock: 'cpu.lock.txt',
       index: null,
-      bytesDownload: 70_000_000,
-      bytesOnDisk: 218_000_000,
+      bytesDownload: 61_000_000,
+      bytesOnDisk: 318_000_000,
     },
     {
       id: 'metal',
       when: { platforms: ['darwin'], devices: ['apple', 'cpu'] },
       lock: 'metal.lock.txt',
       index: null,
-      bytesDownload: 70_000_000,
-      bytesOnDisk: 218_000_000,
+      // By the sizes of its wheels for macOS 14.
+      bytesDownload: 84_000_000,
+      bytesOnDisk: 450_000_000,
     },
   ],
   features: FEATURES,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunningCli } from '../support/cli.ts';
 import type { TemporaryHome } from '../support/home.ts';
-import { enginesOfHome, until } from '../support/processes.ts';
+import { until } from '../support/processes.ts';
 import { Squatter } from '../support/squatter.ts';
 import { JAPAN, live, startLive, type LiveHome } from './home.ts';
 import {
@@ -16,17 +16,19 @@ import {
   isAsked,
   ledgerOf,
   liveModel,
-  liveTitle,
   SLOW_INSTALL_DEADLINE_MS,
   SLOW_START_DEADLINE_MS,
+  whyNot,
 } from './slow-engine.ts';
 
 const TEST_MS = 2 * SLOW_START_DEADLINE_MS;
 const TOKYO = 'The capital of Japan is Tokyo.\n';
+/** Of SmolLM2; mlx-lm takes 10,000 where it finds none. */
+const ROTARY_BASE = 100_000;
 /** Its kernels for CPUs are compiled in a folder of this name. */
 const TEMPORARY = /^mlx/;
 
-describe.runIf(isAsked('mlx'))(liveTitle('MLX', 'mlx'), () => {
+describe.runIf(isAsked('mlx'))(`MLX${whyNot('mlx')}`, () => {
   let shared: LiveHome;
   beforeAll(async () => {
     shared = await installedHome('mlx');
@@ -40,14 +42,14 @@ describe.runIf(isAsked('mlx'))(liveTitle('MLX', 'mlx'), () => {
     });
   const ask = (home: TemporaryHome, ...more: readonly string[]): RunningCli =>
     askOf(liveModel(), home, ...more);
-  const hasStarted = (home: TemporaryHome) => (): boolean => enginesOfHome(home.path).length > 0;
+  const hasEngine = (home: TemporaryHome): boolean => (ledgerOf(home)?.engine ?? null) !== null;
 
   it(
     'says Tokyo, and leaves nothing behind',
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
-      await until('a session', () => ledgerOf(home)?.engine != null, TEST_MS);
+      await until('a session', () => hasEngine(home), TEST_MS);
       const ledger = ledgerOf(home);
       const result = await running.result;
       expect([result.code, result.stdout]).toEqual([0, TOKYO]);
@@ -80,23 +82,20 @@ describe.runIf(isAsked('mlx'))(liveTitle('MLX', 'mlx'), () => {
   );
 
   it(
-    'says Tokyo too where the configuration has the rotary base in `rope_parameters` alone',
+    'says the same where the configuration has the rotary base in `rope_parameters` alone',
     async () => {
       using home = shared.trial();
       const folder = join(home.path, 'model');
       mkdirSync(folder);
       cpSync(liveModel(), folder, { recursive: true });
       const file = join(folder, 'config.json');
-      const { rope_theta: base, ...config } = JSON.parse(readFileSync(file, 'utf8')) as {
-        rope_theta: number;
-        rope_parameters: object;
-      };
-      writeFileSync(
-        file,
-        JSON.stringify({ ...config, rope_parameters: { rope_theta: base, rope_type: 'default' } }),
-      );
-      const result = await askOf(folder, home, JAPAN).result;
-      expect([result.code, result.stdout]).toEqual([0, TOKYO]);
+      const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      const rope = { rope_theta: ROTARY_BASE, rope_type: 'default' };
+      const { rope_theta: _, ...rest } = config;
+      writeFileSync(file, JSON.stringify({ ...rest, rope_parameters: rope }));
+      const result = await askOf(folder, home, 'Name the planet we live on.').result;
+      // With mlx-lm's own reading of this folder it is `Kepler-452b`.
+      expect(result.stdout).toBe('The planet we live on is called Earth.\n');
       await expectNothingLeft(home, { ledger: null, temporary: TEMPORARY });
     },
     TEST_MS,
@@ -107,10 +106,10 @@ describe.runIf(isAsked('mlx'))(liveTitle('MLX', 'mlx'), () => {
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
-      await until('an engine', hasStarted(home), TEST_MS);
+      await until('an engine', () => hasEngine(home), TEST_MS);
       const ledger = ledgerOf(home);
       running.child.kill('SIGKILL');
-      await running.result;
+      expect((await running.result).signal).toBe('SIGKILL');
       await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
@@ -121,7 +120,7 @@ describe.runIf(isAsked('mlx'))(liveTitle('MLX', 'mlx'), () => {
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
-      await until('an engine', hasStarted(home), TEST_MS);
+      await until('an engine', () => hasEngine(home), TEST_MS);
       const ledger = ledgerOf(home);
       running.child.kill('SIGINT');
       const result = await running.result;
@@ -153,7 +152,7 @@ describe.runIf(isAsked('mlx'))(liveTitle('MLX', 'mlx'), () => {
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
-      await until('a session', () => ledgerOf(home)?.engine != null, TEST_MS);
+      await until('a session', () => hasEngine(home), TEST_MS);
       const port = ledgerOf(home)?.address.port ?? 0;
       // It imports for a second or more before it binds.
       const squatter = new Squatter({ port, host: '127.0.0.1' });
