@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 from hyperllama_service.describe import installed_version
 from hyperllama_service.events import emit
@@ -54,18 +55,20 @@ def prove_decode() -> tuple[str, str | None]:
     Returns:
         The device it computed on, `cpu` or `apple`; and why it failed, `None` when it did not.
     """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", PROOF],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=PROOF_DEADLINE_S,
-            check=False,
-            env={**os.environ, "HF_HUB_OFFLINE": "1"},
-        )
-    except subprocess.TimeoutExpired:
-        return "", f"no token was computed within {PROOF_DEADLINE_S:.0f} s"
+    # It compiles kernels into the temporary folder and leaves them there.
+    with tempfile.TemporaryDirectory(prefix="hyperllama-proof-") as folder:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", PROOF],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=PROOF_DEADLINE_S,
+                check=False,
+                env={**os.environ, "HF_HUB_OFFLINE": "1", "TMPDIR": folder},
+            )
+        except subprocess.TimeoutExpired:
+            return "", f"no token was computed within {PROOF_DEADLINE_S:.0f} s"
     lines = done.stdout.decode("utf-8", "replace").splitlines()
     if done.returncode == 0:
         return next(line[7:] for line in lines if line.startswith("device ")), None

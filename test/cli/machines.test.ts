@@ -87,7 +87,7 @@ describe('plan', () => {
     expect(await show(...args, ...machine('synthetic-h200'))).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      Chose MLX (this version cannot start it yet)
+      Chose MLX
        machine   CPU Intel(R) Xeon(R) Platinum 8480+, amx-bf16
        format    mlx 4bit not on this machine yet
        workload  one user, 512 prompt and 256 answer tokens, shared prefix 0.1, decode-bound (46 % prefill) → MLX was asked for
@@ -101,7 +101,7 @@ describe('plan', () => {
                  --decode-concurrency 1             1 at once
                  --prompt-concurrency 1             prompts computed together; more of them only take memory
                  --max-tokens 8192                  an answer may fill the context unless the request says less
-       variables HF_HUB_OFFLINE=1"
+       variables HF_HUB_OFFLINE=1 HF_HOME={cache}/huggingface"
     `);
   });
 

@@ -177,8 +177,8 @@ describe.runIf(isAsked('mlx'))(`MLX${whyNot('mlx')}`, () => {
       const result = await live(['generate', folder, JAPAN, '--engine', 'mlx', '--yes'], {
         home: home.path,
       });
-      expect([result.code, result.stdout]).toEqual([5, '']);
-      expect(result.stderr).toContain(folder);
+      expect([result.code, result.stdout]).toEqual([1, '']);
+      expect(result.stderr).toContain(`error: \`${folder}\`: it holds neither a GGUF file nor`);
       expect(ledgerOf(home)).toBeNull();
     },
     TEST_MS,
