@@ -95,6 +95,14 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
     flag('--max-tokens', verdict.contextTokens, {
       because: 'an answer may fill the context unless the request says less',
     }),
+    // Its own default is the caches of ten prompts, however long.
+    flag('--prompt-cache-bytes', verdict.memory.kvCacheBytes, {
+      because: 'earlier prompts keep what the running ones leave of the KV cache',
+      origin: 'workload',
+    }),
+    flag('--allowed-origins', 'none', {
+      because: 'it has no key: a page in a browser may not read its answers',
+    }),
   ];
 }
 

@@ -102,11 +102,11 @@ describe.runIf(isAsked('mlx'))(`MLX${whyNot('mlx')}`, () => {
   );
 
   it(
-    'is gone when the command is killed while it starts',
+    'is gone when the command is killed while it computes its first token',
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
-      await until('an engine', () => hasEngine(home), TEST_MS);
+      await until('a warm-up', () => running.output().stderr.includes('warm-up'), TEST_MS);
       const ledger = ledgerOf(home);
       running.child.kill('SIGKILL');
       expect((await running.result).signal).toBe('SIGKILL');
