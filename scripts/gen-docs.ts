@@ -28,6 +28,7 @@ const SUPPORT_WORDS: Readonly<Record<FeatureSupport, string>> = {
   honoured: 'yes',
   refused: 'error',
   ignored: 'ignored',
+  enforced: 'by us',
 };
 
 /** What each row of the feature table is called in a request of ours or the engine's. */
@@ -95,8 +96,9 @@ export function enginesPage(engines: readonly Engine[]): string {
     ),
     '## Request features',
     '`yes`: the engine does it. `error`: it answers with an error. `ignored`: it answers as if the ' +
-      'field were not there. A field of the last two kinds is left out of the request, with a ' +
-      'warning, so that nothing is dropped in silence.',
+      'field were not there. A field of these two kinds is left out of the request, with a ' +
+      'warning, so that nothing is dropped in silence. `by us`: the engine does something else ' +
+      'with it, so that HyperLlama does it on the stream.',
     table(
       ['Field', 'Meaning', ...sorted.map(({ name }) => name)],
       REQUEST_FEATURES.map((feature) => [

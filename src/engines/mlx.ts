@@ -1,6 +1,6 @@
 /**
- * MLX: Apple Silicon's own engine, through mlx-lm's server. Flags, wire and logs were recorded with
- * 0.32.2 on a Linux CPU, where it runs but is far too slow to be preferred.
+ * MLX: Apple Silicon's own engine, through mlx-lm's server. Run with 0.32.2 on a Linux CPU, where it
+ * is far too slow to be preferred; what only Metal shows is from its documentation.
  */
 import { MIB } from '../base/units.ts';
 import { ENGINE_SPEC } from './engine.ts';
@@ -10,6 +10,7 @@ import type {
   EngineMetrics,
   FormatSupport,
   PlanArgument,
+  Reason,
   Requirements,
   Trait,
   VerdictOk,
@@ -36,11 +37,13 @@ const REQUIREMENTS: Requirements = {
   architectures: ['arm64', 'x64'],
   devices: ['apple', 'cpu'],
   glibcMin: '2.35',
-  pythonMin: '3.10',
+  pythonMin: '3.11',
 };
 
-/** Recorded: it answers 200 and does something else. Its `stop` compares tokens, not text. */
+/** Recorded: it answers 200 and does something else. */
 const FEATURES = features({
+  // It compares tokens, not text: asked to stop at `capital` it said `The  of France is Paris.`
+  stop: 'enforced',
   json_schema: 'ignored',
   ignore_eos: 'ignored',
   min_tokens: 'ignored',
@@ -62,7 +65,15 @@ const RULES: CheckRules = {
     split: 'none',
     canOffload: false,
   }),
+  extra: checkMac,
 };
+
+/** Its packages for macOS are built for Apple Silicon only. */
+function checkMac({ machine }: EngineInput): readonly Reason[] {
+  if (machine.os.platform !== 'darwin' || machine.cpu.architecture !== 'x64') return [];
+  const because = 'on macOS it needs Apple Silicon, this Mac has an Intel processor';
+  return [{ code: 'architecture-unsupported', because, hint: null }];
+}
 
 function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
   return [
@@ -84,15 +95,36 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
     flag('--max-tokens', verdict.contextTokens, {
       because: 'an answer may fill the context unless the request says less',
     }),
+    // Its own default is the caches of ten prompts, however long.
+    flag('--prompt-cache-bytes', verdict.memory.kvCacheBytes, {
+      because: 'earlier prompts keep what the running ones leave of the KV cache',
+      origin: 'workload',
+    }),
+    flag('--allowed-origins', 'none', {
+      because: 'it has no key: a page in a browser may not read its answers',
+    }),
   ];
 }
 
 const LOG_RULES: readonly LogRule[] = [
   { pattern: /Errno (?:48|98)\] (Address already in use)/, code: 'HL_ENGINE_PORT_BUSY' },
   { pattern: /error: (unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
-  { pattern: /FileNotFoundError: (.*config\.json.*)/, code: 'HL_MODEL_NOT_FOUND' },
-  { pattern: /ValueError: (Model type .* not supported.*)/, code: 'HL_MODEL_FORMAT_UNSUPPORTED' },
   { pattern: /(Insufficient Memory.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
+  // The service's last line, when the server has become useless: the whole reason in one piece.
+  {
+    pattern: /^service\.py host: FileNotFoundError: (No safetensors found .*|.*config\.json.*)/,
+    code: 'HL_MODEL_NOT_FOUND',
+  },
+  {
+    pattern: /^service\.py host: ValueError: (Model type .* not supported.*)/,
+    code: 'HL_MODEL_FORMAT_UNSUPPORTED',
+  },
+  {
+    pattern:
+      /^service\.py host: ValueError: ((?:Missing|Received) \d+ parameters.*|Expected shape .*)/,
+    code: 'HL_MODEL_CORRUPT',
+  },
+  { pattern: /^service\.py host: (.*)/, code: 'HL_ENGINE_EXITED' },
   // The server answers before the model is there: the token proof decides.
   { pattern: /Starting httpd at /, isReady: true },
   {
@@ -119,12 +151,30 @@ const engine: Engine = {
   homepage: 'https://github.com/ml-explore/mlx-lm',
   license: 'MIT',
   command: 'mlx_lm.server',
-  isDriven: false,
+  isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
-  environments: [],
+  environments: [
+    {
+      id: 'cpu',
+      when: { platforms: ['linux'], devices: ['cpu'] },
+      lock: 'cpu.lock.txt',
+      index: null,
+      bytesDownload: 61_000_000,
+      bytesOnDisk: 318_000_000,
+    },
+    {
+      id: 'metal',
+      when: { platforms: ['darwin'], devices: ['apple', 'cpu'] },
+      lock: 'metal.lock.txt',
+      index: null,
+      // By the sizes of its wheels for macOS 14.
+      bytesDownload: 84_000_000,
+      bytesOnDisk: 450_000_000,
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>
@@ -132,11 +182,11 @@ const engine: Engine = {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'mlx-lm',
       args: planArguments(input, verdict),
-      environment: { HF_HUB_OFFLINE: '1' },
+      // A home of its own: nothing of the user's cache shows in its list of models.
+      environment: { HF_HUB_OFFLINE: '1', HF_HOME: '{cache}/huggingface' },
       listen: 'tcp',
       readinessPath: '/health',
       startMsMax: 120_000,
-      // SIGINT aborts it, or does nothing where it was inherited as ignored.
       shutdown: { signal: 'SIGTERM', graceMs: 3000 },
     }),
   // Another name than this one makes it load that model and drop ours.

@@ -48,6 +48,8 @@ export interface AdaptedRequest {
   /** JSON-safe. Always asks for a stream with usage. */
   readonly body: Readonly<Record<string, unknown>>;
   readonly warnings: readonly RequestWarning[];
+  /** Texts before which we end the answer ourselves; absent = the engine does. */
+  readonly stop?: readonly string[];
 }
 
 export const REQUEST_FEATURES = [
@@ -66,5 +68,8 @@ export const REQUEST_FEATURES = [
 ] as const;
 export type RequestFeature = (typeof REQUEST_FEATURES)[number];
 
-/** What the engine does with a field: uses it, answers with an error, or drops it in silence. */
-export type FeatureSupport = 'honoured' | 'refused' | 'ignored';
+/**
+ * What the engine does with a field: uses it, answers with an error, or drops it in silence.
+ * `stop` may be `enforced`: the engine does something else with it, so that our own layer does it.
+ */
+export type FeatureSupport = 'honoured' | 'refused' | 'ignored' | 'enforced';

@@ -5,17 +5,11 @@
  */
 import { HyperLlamaError } from '../base/errors.ts';
 import { postStream, StreamBroken, type StreamEnd } from '../base/http.ts';
-import { SseReader } from '../base/sse.ts';
-import {
-  readErrorBody,
-  readParts,
-  type FinishReason,
-  type Part,
-  type Usage,
-} from '../engines/parts.ts';
+import { readErrorBody, type FinishReason, type Part, type Usage } from '../engines/parts.ts';
 import type { GenerateRequest, RequestWarning } from '../engines/request.ts';
 import type { Session } from '../launch/session.ts';
 import { explainExit, failureIn } from '../launch/watch-start.ts';
+import { Answer } from './answer.ts';
 
 export interface GenerateOptions {
   readonly signal: AbortSignal | null;
@@ -28,7 +22,7 @@ export interface GenerateResult {
   readonly text: string;
   readonly reasoning: string;
   readonly finishReason: FinishReason;
-  /** `null` when the engine told none, as in a cancelled answer. */
+  /** `null` when the engine told none: in an answer that was cancelled, or cut at a stop text. */
   readonly usage: Usage | null;
   /** Events that carried text; a floor for the tokens, never a count of them. */
   readonly textEvents: number;
@@ -63,7 +57,7 @@ export async function generate(
 ): Promise<GenerateResult> {
   const { engine, plan, address } = session.facts;
   const adapted = engine.adaptRequest(request, plan);
-  const answer = new Answer(options.onPart);
+  const answer = new Answer(adapted.stop ?? [], options.onPart);
   let end: StreamEnd | null = null;
   const sentAtMs = performance.now();
   try {
@@ -71,7 +65,7 @@ export async function generate(
       path: adapted.path,
       body: adapted.body,
       headers: session.requestHeaders(),
-      signal: options.signal,
+      signal: anyOf(options.signal, answer.stopped),
       firstByteDeadlineMs: FIRST_BYTE_DEADLINE_MS,
       silenceDeadlineMs: SILENCE_DEADLINE_MS,
       ...(options.firstByteDeadlineMs === null
@@ -83,9 +77,10 @@ export async function generate(
     });
     answer.end(end.endedAtMs);
   } catch (error) {
+    answer.release();
     const isCancelled = error instanceof StreamBroken && error.why === 'cancelled';
     if (!isCancelled) throw await explainBreak(error, { session, text: answer.text });
-    answer.finishReason = 'cancelled';
+    if (!answer.isStopped) answer.finishReason = 'cancelled';
   }
   if (end?.errorText !== undefined && end.errorText !== null) {
     throw explainRefusal({ ...end, errorText: end.errorText }, session);
@@ -114,65 +109,11 @@ export async function generate(
   };
 }
 
-/** What has been said so far, with the time of its first and last word. */
-class Answer {
-  text = '';
-  reasoning = '';
-  finishReason: FinishReason | null = null;
-  usage: Usage | null = null;
-  problem: string | null = null;
-  textEvents = 0;
-  firstAtMs: number | null = null;
-  lastAtMs: number | null = null;
-  #atMs = 0;
-  readonly #reader: SseReader;
-  readonly #onPart: (part: Part) => void;
-
-  constructor(onPart: (part: Part) => void) {
-    this.#onPart = onPart;
-    this.#reader = new SseReader((data) => this.#event(data));
-  }
-
-  feed(chunk: Buffer, atMs: number): void {
-    this.#atMs = atMs;
-    this.#reader.feed(chunk);
-  }
-
-  end(atMs: number): void {
-    this.#atMs = atMs;
-    this.#reader.end();
-  }
-
-  #event(data: string): void {
-    for (const part of readParts(data)) {
-      this.#take(part);
-      this.#onPart(part);
-    }
-  }
-
-  #take(part: Part): void {
-    switch (part.kind) {
-      case 'text':
-      case 'reasoning':
-        this[part.kind] += part.text;
-        this.textEvents += 1;
-        this.firstAtMs ??= this.#atMs;
-        this.lastAtMs = this.#atMs;
-        return;
-      case 'finish':
-        this.finishReason = part.reason;
-        return;
-      case 'usage':
-        this.usage = part.usage;
-        return;
-      case 'error':
-        this.problem ??= part.message;
-        return;
-      case 'prefill':
-      case 'done':
-        return;
-    }
-  }
+/** Aborted with either; the second one is there only for answers that we stop ourselves. */
+function anyOf(signal: AbortSignal | null, stopped: AbortSignal | null): AbortSignal | null {
+  return signal === null || stopped === null
+    ? (signal ?? stopped)
+    : AbortSignal.any([signal, stopped]);
 }
 
 interface Broken {

@@ -87,21 +87,23 @@ describe('plan', () => {
     expect(await show(...args, ...machine('synthetic-h200'))).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      Chose MLX (this version cannot start it yet)
+      Chose MLX
        machine   CPU Intel(R) Xeon(R) Platinum 8480+, amx-bf16
        format    mlx 4bit not on this machine yet
        workload  one user, 512 prompt and 256 answer tokens, shared prefix 0.1, decode-bound (46 % prefill) → MLX was asked for
        memory    5.9 GiB = weights 4.3 GiB + KV cache 1.1 GiB (1 × 8,192 tokens) + its own 512 MiB, by formula
        evidence  nothing measured here yet → decided by the tree, row asked
        note      computes on the CPU and leaves NVIDIA H200 idle: computes on Apple Silicon, CPUs, not on NVIDIA H200 (use \`--device cpu\` to compute without the GPU)
-       command   mlx_lm.server --model {qwen3:8b} --host {host} --port {port} --decode-concurrency 1 --prompt-concurrency 1 --max-tokens 8192
+       command   mlx_lm.server --model {qwen3:8b} --host {host} --port {port} --decode-concurrency 1 --prompt-concurrency 1 --max-tokens 8192 --prompt-cache-bytes 1207959552 --allowed-origins none
                  --model {qwen3:8b}                 the folder
                  --host {host}                      this machine only
                  --port {port}                      a port that was free just before
                  --decode-concurrency 1             1 at once
                  --prompt-concurrency 1             prompts computed together; more of them only take memory
                  --max-tokens 8192                  an answer may fill the context unless the request says less
-       variables HF_HUB_OFFLINE=1"
+                 --prompt-cache-bytes 1207959552    earlier prompts keep what the running ones leave of the KV cache
+                 --allowed-origins none             it has no key: a page in a browser may not read its answers
+       variables HF_HUB_OFFLINE=1 HF_HOME={cache}/huggingface"
     `);
   });
 

@@ -204,8 +204,14 @@ export function engineContract(engine: Engine, folder: URL, options: ContractOpt
       expect(adapted.body['stream']).toBe(true);
       expect(adapted.body['stream_options']).toEqual({ include_usage: true });
       const warned = adapted.warnings.map(({ feature }) => feature);
-      const lost = ASKED.filter((feature) => engine.features[feature] !== 'honoured');
+      const kept = ['honoured', 'enforced'];
+      const lost = ASKED.filter((feature) => !kept.includes(engine.features[feature]));
       expect([...warned].sort()).toEqual([...lost].sort());
+      // Either the engine gets the stop texts or our own layer does, never both.
+      const { stop } = FULL_REQUEST;
+      const isOurs = engine.features.stop === 'enforced';
+      const expected = isOurs ? [undefined, stop] : [stop, undefined];
+      expect([adapted.body['stop'], adapted.stop]).toEqual(expected);
     });
 
     it('sends an empty request without fields nobody asked for, and without warnings', () => {

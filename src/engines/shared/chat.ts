@@ -48,10 +48,13 @@ export function chatRequest(
     if (!isAsked) continue;
     const support = rules.features[feature];
     if (support === 'honoured') Object.assign(body, fields);
-    else warnings.push({ feature, message: warningText(rules.engineName, feature, support) });
+    if (support === 'honoured' || support === 'enforced') continue;
+    warnings.push({ feature, message: warningText(rules.engineName, feature, support) });
   }
   Object.assign(body, rules.fields?.(request) ?? {});
-  return { path: '/v1/chat/completions', body, warnings };
+  const isStopOurs = rules.features.stop === 'enforced' && request.stop.length > 0;
+  const stop = isStopOurs ? { stop: request.stop } : {};
+  return { path: '/v1/chat/completions', body, warnings, ...stop };
 }
 
 function schemaFormat(schema: GenerateRequest['schema']): Record<string, unknown> {

@@ -1,9 +1,9 @@
 /** What engines were seen to ignore or refuse, by comparing their recorded answers. */
 import { describe, expect, it } from 'vitest';
 import { ENGINES } from '../../../src/engines/all.gen.ts';
-import { REQUEST_FEATURES } from '../../../src/engines/request.ts';
+import { REQUEST_FEATURES, type FeatureSupport } from '../../../src/engines/request.ts';
 
-/** Everything else is honoured. */
+/** Everything else is honoured, or enforced by us. */
 const NOT_HONOURED: Readonly<Record<string, readonly string[]>> = {
   dynamo: [],
   exllamav2: [],
@@ -16,13 +16,24 @@ const NOT_HONOURED: Readonly<Record<string, readonly string[]>> = {
   vllm: [],
 };
 
+const LOST: readonly FeatureSupport[] = ['ignored', 'refused'];
+
 describe('request features', () => {
   it('are marked as ignored where the engine answered 200 and did something else', () => {
     const marked = ENGINES.map(({ id, features }) => [
       id,
-      REQUEST_FEATURES.filter((feature) => features[feature] !== 'honoured').sort(),
+      REQUEST_FEATURES.filter((feature) => LOST.includes(features[feature])).sort(),
     ]);
     expect(Object.fromEntries(marked)).toEqual(NOT_HONOURED);
+  });
+
+  it('are enforced by us where nothing but the stream is needed for it: stop texts', () => {
+    const enforced = ENGINES.flatMap(({ id, features }) =>
+      REQUEST_FEATURES.filter((feature) => features[feature] === 'enforced').map(
+        (feature) => `${id}: ${feature}`,
+      ),
+    );
+    expect(enforced).toEqual(['mlx: stop']);
   });
 
   it('agree with the traits: no schema or tools trait without the feature', () => {

@@ -2,8 +2,11 @@
 import type { RequestListener, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
+import type { Part } from '../../../src/engines/parts.ts';
 import { EMPTY_REQUEST } from '../../../src/engines/request.ts';
 import { generate, type GenerateResult } from '../../../src/generate/generate.ts';
+import { fakeEngine } from '../../fixtures/fake-engine/engine.ts';
+import type { Engine } from '../../../src/engines/engine.ts';
 import { testSession, type TestSession } from './session.ts';
 
 const REQUEST = { ...EMPTY_REQUEST, messages: [{ role: 'user' as const, content: 'hi' }] };
@@ -210,5 +213,67 @@ describe('a cancelled answer', () => {
       'cancelled',
       null,
     ]);
+  });
+});
+
+describe('an answer whose stop text the engine does not know', () => {
+  const fake = fakeEngine('tcp');
+  const engine: Engine = {
+    ...fake,
+    adaptRequest: (request, plan) => ({ ...fake.adaptRequest(request, plan), stop: request.stop }),
+  };
+  const request = { ...REQUEST, stop: ['two'] };
+
+  it('is cut before it, and the engine is let go although it would say more', async () => {
+    const gone = Promise.withResolvers<void>();
+    await using test = await testSession((_, response) => {
+      response.on('close', () => gone.resolve());
+      response.write(
+        chunk({ content: 'one t' }) + chunk({ content: 'wo three' }) + chunk({ content: ' four' }),
+      );
+    }, engine);
+    const parts: Part[] = [];
+    const result = await generate(test.session, request, {
+      signal: null,
+      firstByteDeadlineMs: null,
+      onPart: (part) => parts.push(part),
+    });
+    await gone.promise;
+    expect([result.text, result.finishReason, result.usage]).toEqual(['one ', 'stop', null]);
+    expect(parts).toEqual([
+      { kind: 'text', text: 'one ' },
+      { kind: 'finish', reason: 'stop' },
+    ]);
+  });
+
+  it('ends with what may have been its beginning, before the finish is told', async () => {
+    const body = [chunk({ content: 'one t' }), chunk({}, 'length'), USAGE, DONE];
+    await using test = await testSession((_, response) => response.end(body.join('')), engine);
+    const parts: Part[] = [];
+    const result = await generate(test.session, request, {
+      signal: null,
+      firstByteDeadlineMs: null,
+      onPart: (part) => parts.push(part),
+    });
+    expect([result.text, result.finishReason, result.textEvents]).toEqual(['one t', 'length', 1]);
+    expect(parts.slice(0, 3)).toEqual([
+      { kind: 'text', text: 'one ' },
+      { kind: 'text', text: 't' },
+      { kind: 'finish', reason: 'length' },
+    ]);
+  });
+
+  it('keeps all that had come when it is cancelled', async () => {
+    const controller = new AbortController();
+    await using test = await testSession(
+      (_, response) => response.write(chunk({ content: 'one t' })),
+      engine,
+    );
+    const result = await generate(test.session, request, {
+      signal: controller.signal,
+      firstByteDeadlineMs: null,
+      onPart: () => controller.abort(),
+    });
+    expect([result.text, result.finishReason]).toEqual(['one t', 'cancelled']);
   });
 });

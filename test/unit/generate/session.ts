@@ -1,7 +1,7 @@
 /** Answers: a session without an engine process: a guard's lines and an HTTP server of the test. */
 import { createServer, type RequestListener } from 'node:http';
 import { PassThrough } from 'node:stream';
-import type { LaunchPlan } from '../../../src/engines/engine.ts';
+import type { Engine, LaunchPlan } from '../../../src/engines/engine.ts';
 import { GuardLink } from '../../../src/launch/guard-link.ts';
 import { Session } from '../../../src/launch/session.ts';
 import { planLaunch } from '../../../src/plan/plan.ts';
@@ -16,18 +16,21 @@ export interface TestSession extends AsyncDisposable {
   readonly guard: (event: object) => void;
 }
 
-const engine = fakeEngine('tcp');
+const FAKE = fakeEngine('tcp');
 
 export function testPlan(): LaunchPlan {
   const machine = testMachine('recorded-epyc-2core');
   const workload = makeWorkload('chat', { contextTokens: 2048 });
   const input = { machine, model: REFERENCE_MODEL, workload, installation: null };
-  const verdict = engine.check(input);
+  const verdict = FAKE.check(input);
   if (!verdict.isOk) throw new Error('the fake engine takes every GGUF');
-  return planLaunch(engine, input, verdict);
+  return planLaunch(FAKE, input, verdict);
 }
 
-export async function testSession(handler: RequestListener): Promise<TestSession> {
+export async function testSession(
+  handler: RequestListener,
+  engine: Engine = FAKE,
+): Promise<TestSession> {
   const server = createServer(handler);
   const port = await new Promise<number>((resolve) => {
     server.listen(0, '127.0.0.1', () => {
