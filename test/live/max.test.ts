@@ -7,14 +7,13 @@ import { freePort, Squatter } from '../support/squatter.ts';
 import type { TemporaryHome } from '../support/home.ts';
 import { until, type SeenProcess } from '../support/processes.ts';
 import type { RunningCli } from '../support/cli.ts';
-import { JAPAN, startLive, type LiveHome } from './home.ts';
+import { JAPAN, MODEL, startLive, type LiveHome } from './home.ts';
 import {
   engineTree,
   expectNothingLeft,
   installedHome,
   isAsked,
   ledgerOf,
-  liveModel,
   SLOW_INSTALL_DEADLINE_MS,
   SLOW_START_DEADLINE_MS,
   whyNot,
@@ -34,7 +33,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
   afterAll(() => shared[Symbol.dispose]());
 
   const ask = (home: TemporaryHome, ...more: readonly string[]): RunningCli => {
-    const model = [liveModel(), '--engine', 'max', '--temperature', '0', '--yes'];
+    const model = [MODEL, '--engine', 'max', '--temperature', '0', '--yes'];
     return startLive(['generate', ...model, ...more], {
       home: home.path,
       deadlineMs: SLOW_START_DEADLINE_MS,

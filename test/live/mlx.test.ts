@@ -9,13 +9,12 @@ import type { RunningCli } from '../support/cli.ts';
 import type { TemporaryHome } from '../support/home.ts';
 import { until } from '../support/processes.ts';
 import { Squatter } from '../support/squatter.ts';
-import { JAPAN, live, startLive, type LiveHome } from './home.ts';
+import { JAPAN, live, MODEL, startLive, type LiveHome } from './home.ts';
 import {
   expectNothingLeft,
   installedHome,
   isAsked,
   ledgerOf,
-  liveModel,
   SLOW_INSTALL_DEADLINE_MS,
   SLOW_START_DEADLINE_MS,
   whyNot,
@@ -41,7 +40,7 @@ describe.runIf(isAsked('mlx'))(`MLX${whyNot('mlx')}`, () => {
       deadlineMs: SLOW_START_DEADLINE_MS,
     });
   const ask = (home: TemporaryHome, ...more: readonly string[]): RunningCli =>
-    askOf(liveModel(), home, ...more);
+    askOf(MODEL, home, ...more);
   const hasEngine = (home: TemporaryHome): boolean => (ledgerOf(home)?.engine ?? null) !== null;
 
   it(
@@ -87,7 +86,7 @@ describe.runIf(isAsked('mlx'))(`MLX${whyNot('mlx')}`, () => {
       using home = shared.trial();
       const folder = join(home.path, 'model');
       mkdirSync(folder);
-      cpSync(liveModel(), folder, { recursive: true });
+      cpSync(MODEL, folder, { recursive: true });
       const file = join(folder, 'config.json');
       const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
       const rope = { rope_theta: ROTARY_BASE, rope_type: 'default' };

@@ -9,7 +9,7 @@ import { expect } from 'vitest';
 import { temporaryHome, type TemporaryHome } from '../support/home.ts';
 import { describeProcesses, processesOfHome, processesWithToken } from '../support/processes.ts';
 import { untilEmpty, type SeenProcess } from '../support/processes.ts';
-import { keptHome, live, MODEL, type LiveHome } from './home.ts';
+import { keptHome, live, type LiveHome } from './home.ts';
 
 /** `HYPERLLAMA_TEST_LIVE=max,vllm` or `all`: minutes each, so only when they are asked for. */
 export function isAsked(id: string): boolean {
@@ -20,12 +20,6 @@ export function isAsked(id: string): boolean {
 /** For the name of a suite: why it does not run, or nothing. */
 export function whyNot(id: string): string {
   return isAsked(id) ? '' : `: not asked for by HYPERLLAMA_TEST_LIVE=${id}`;
-}
-
-/** A model the slow engines load: a folder of safetensors. */
-export function liveModel(): string {
-  const folder = process.env['HYPERLLAMA_TEST_LIVE_MODEL'] ?? '';
-  return folder === '' ? MODEL : folder;
 }
 
 /** Gigabytes from an index over a slow line. */
