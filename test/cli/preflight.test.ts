@@ -2,14 +2,7 @@
  * What cannot work is said before anything is started for it. The Python of these homes answers what
  * version it is and writes down everything else it is asked: an installer, a guard, an engine.
  */
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
