@@ -213,6 +213,14 @@ describe('with an engine installed', () => {
       --- stdout
       ok  import: standard library only"
     `);
+    expect(await show('engines', 'verify')).toMatchInlineSnapshot(`
+      "exit 0
+      --- stdout
+      fake 1.0.0
+      ok  import: standard library only"
+    `);
+    const row = (await show('engines')).split('\n').find((line) => line.startsWith('Fake'));
+    expect(row).toMatch(/^Fake +1\.0\.0 +1\.0\.0 +yes +\d+ [KM]iB$/);
     expect(await show('engines', 'remove', 'fake')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
