@@ -123,7 +123,7 @@ async function updateOne(
     return refuse({ engine, from, to }, to.failure);
   }
   await useEnvironment(paths, id, installation);
-  const removed = await removeOthers([present, installation], id, context);
+  const removed = await removeOlder(present, id, context);
   return { recipe: recipe.id, from, to, removed };
 }
 
@@ -149,17 +149,17 @@ function json({ failure, ...facts }: Probed): object {
   return { ...facts, failure: failure?.message ?? null };
 }
 
-/** Versions older than the two; one that a session still uses stays until the next update. */
-async function removeOthers(
-  [present, fresh]: readonly [InstalledEnvironment, InstalledEnvironment],
+/** Versions before `present`; one that a session still uses stays until the next update. */
+async function removeOlder(
+  present: InstalledEnvironment,
   id: string,
   { paths }: Context,
 ): Promise<readonly string[]> {
   const all = await installedEnvironments(paths, id);
   const removed: string[] = [];
   for (const environment of all) {
-    const isKept = [present.path, fresh.path].includes(environment.path);
-    if (isKept || environment.recipe !== fresh.recipe) continue;
+    const isOlder = compareVersions(environment.version, present.version) < 0;
+    if (!isOlder || environment.recipe !== present.recipe) continue;
     if ((await sessionsFrom([environment], id, paths)).length > 0) continue;
     await removeEnvironment(environment);
     removed.push(environment.path);

@@ -109,6 +109,18 @@ describe('engines update', { timeout: 2 * DEADLINE_MS }, () => {
     expect(await versionInUse(after)).toBe('1.1.0');
   });
 
+  it('keeps one version before the new one, and removes those before', async () => {
+    await good(pinning(OLD).run('engines', 'install', 'fake'));
+    await good(pinning(NEW).run('engines', 'update', 'fake', '--model', model));
+    const newest = pinning({ version: '1.2.0' });
+    const { stdout } = await good(newest.run('engines', 'update', 'fake', '--model', model));
+    expect(stdout).toMatch(/^removed .*\/1\.0\.0-stdlib$/m);
+    expect(versionsHere()).toEqual(['1.1.0', '1.2.0']);
+    await good(newest.run('engines', 'rollback', 'fake'));
+    expect(await versionInUse(newest)).toBe('1.1.0');
+    expect((await newest.run('engines', 'rollback', 'fake')).code).toBe(6);
+  });
+
   it('killed while the new version is being asked leaves the old one in use', async () => {
     const before = pinning(OLD);
     await good(before.run('engines', 'install', 'fake'));
