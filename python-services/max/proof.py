@@ -14,6 +14,8 @@ from hyperllama_service.events import emit
 # Imports and the compilation of one addition: 10 s on two quiet cores.
 PROBE_DEADLINE_S = 300.0
 LINES_SHOWN = 3
+# Of the environment: the plan's `{cache}`. What the first proof compiles, later ones and starts use.
+CACHE = os.path.join(sys.prefix, "cache")
 # The server's own modules, and a graph through its compiler: kernels are made for this processor.
 PROBE = """
 import max._entrypoints.pipelines, max.serve.api_server
@@ -72,7 +74,7 @@ def probe() -> tuple[str, str | None]:
                     **os.environ,
                     "OTEL_SDK_DISABLED": "true",
                     "HF_HUB_OFFLINE": "1",
-                    "MODULAR_CACHE_DIR": folder,
+                    "MODULAR_CACHE_DIR": CACHE,
                 },
             )
         except subprocess.TimeoutExpired:
