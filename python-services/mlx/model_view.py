@@ -3,6 +3,8 @@
 mlx-lm 0.32 takes the rotary embedding's base from `rope_theta` at the top of config.json, and most
 of its architectures look nowhere else. Transformers 5 writes it into `rope_parameters`: the model
 then loads with a base of 10,000, without a word in the log. SmolLM2 so lives on `Kepler-452b`.
+The scaling for long contexts (`rope_scaling`) and the share of a head that is rotated
+(`partial_rotary_factor`) went the same way; Llama 3.1 loses its scaling.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
  * MLX, for real: installed from its lock, asked, interrupted, killed, squatted. On a Linux CPU it
  * says two or three tokens a second.
  */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LaunchPlan } from '../../src/engines/engine.ts';
 import type { RunningCli } from '../support/cli.ts';
 import type { TemporaryHome } from '../support/home.ts';
 import { until } from '../support/processes.ts';
@@ -84,14 +85,21 @@ describe.runIf(isAsked('mlx'))(`MLX${whyNot('mlx')}`, () => {
     'says the same where the configuration has the rotary base in `rope_parameters` alone',
     async () => {
       using home = shared.trial();
+      const planned = await live(['plan', MODEL, '--engine', 'mlx', '--json'], {
+        home: home.path,
+      });
+      const { plan } = JSON.parse(planned.stdout) as { readonly plan: LaunchPlan };
+      const source = plan.model.artifact.path ?? '';
       const folder = join(home.path, 'model');
       mkdirSync(folder);
-      cpSync(MODEL, folder, { recursive: true });
+      for (const name of readdirSync(source)) symlinkSync(join(source, name), join(folder, name));
       const file = join(folder, 'config.json');
-      const config = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+      const { rope_theta: _, ...config } = JSON.parse(readFileSync(file, 'utf8')) as {
+        readonly rope_theta?: number;
+      };
       const rope = { rope_theta: ROTARY_BASE, rope_type: 'default' };
-      const { rope_theta: _, ...rest } = config;
-      writeFileSync(file, JSON.stringify({ ...rest, rope_parameters: rope }));
+      rmSync(file);
+      writeFileSync(file, JSON.stringify({ ...config, rope_parameters: rope }));
       const result = await askOf(folder, home, 'Name the planet we live on.').result;
       // With mlx-lm's own reading of this folder it is `Kepler-452b`.
       expect(result.stdout).toBe('The planet we live on is called Earth.\n');
