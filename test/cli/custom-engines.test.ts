@@ -151,33 +151,13 @@ describe('a custom engine', () => {
     configure({ command: command('--socket', '{socket}'), formats: ['gguf'], ready: '/nowhere' });
     const text = await seen('generate', model, 'hi', '--engine', 'mine', '--timeout', '5s');
     expect(text).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 6
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+      error: mine gave up in phase \`load\` after TIME: longer than the TIME allowed
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: look at the log lines above; \`--timeout\` allows a longer start"
     `);
     await expectNothingLeft();
   });
@@ -196,40 +176,19 @@ describe('a custom engine', () => {
   it('whose program is not there is refused, naming it', async () => {
     configure({ command: 'no-such-server {model} {port}', formats: ['gguf'] });
     expect(await seen('generate', model, 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 3
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+      error: no engine can serve tiny on this machine
+        mine: \`no-such-server\` is not on PATH
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: install it, or give its absolute path in the \`command\` of the configuration"
     `);
     expect(await seen('engines', 'install', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 2
       --- stderr
-      error: a bug in HyperLlama: Expected ';', '}' or <eof>
+      error: \`mine\` comes from the configuration: HyperLlama neither installs, verifies nor removes it
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: \`hyperllama generate MODEL "Hi" --engine mine\` shows whether it works"
     `);
   });
 
@@ -237,11 +196,12 @@ describe('a custom engine', () => {
     const words = command('--socket', '{socket}', '--fault', 'crash-at-start=3');
     configure({ command: words, formats: ['gguf'] });
     expect(await seen('generate', model, 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine ended in phase \`start\`: exit code 3
+        | E cannot start: the fault \`crash-at-start\` says so
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: look at the log lines above; running the command again starts a new engine"
     `);
     await expectNothingLeft();
   });
@@ -249,11 +209,12 @@ describe('a custom engine', () => {
   it('that loads another format is refused with the format it has', async () => {
     configure({ command: command('--socket', '{socket}'), formats: ['safetensors'] });
     expect(await seen('generate', model, 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 3
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: no engine can serve tiny on this machine
+        mine: loads safetensors on the CPU, tiny is there as gguf fp32
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: name a version of the model in safetensors"
     `);
   });
 });
@@ -264,11 +225,13 @@ describe('an attached server', () => {
     configure({ url: server.url });
     const args = ['generate', 'smollm2:135m', JAPAN, '--engine', 'mine'];
     expect(await seen(...args)).toMatchInlineSnapshot(`
-      "exit 70
-      --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      "exit 0
+      --- stdout
+      The capital of Japan is Tokyo.
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      --- stderr
+       engine mine (unmanaged, http://HOST:PORT)   model tiny-served (asked for smollm2:135m)
+       7 tok · SPEED · TTFT TIME · prompt 14 tok · unmanaged"
     `);
     const json = JSON.parse((await run([...args, '--json'])).stdout) as object;
     expect(json).toMatchObject({
@@ -319,11 +282,15 @@ describe('an attached server', () => {
     configure({ url: server.url });
     const words = ['--keep-alive', '5m', '--context', '4096'];
     expect(await seen('generate', 'm', JAPAN, '--engine', 'mine', ...words)).toMatchInlineSnapshot(`
-      "exit 70
-      --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      "exit 0
+      --- stdout
+      The capital of Japan is Tokyo.
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      --- stderr
+      warning: \`--keep-alive\` has no effect on a server that HyperLlama does not manage
+      warning: \`--context\` has no effect on a server that HyperLlama does not manage
+       engine mine (unmanaged, unix:~/their.sock)   model tiny-served (asked for m)
+       7 tok · SPEED · TTFT TIME · prompt 14 tok · unmanaged"
     `);
     expect(server.isAlive()).toBe(true);
   });
@@ -362,19 +329,19 @@ describe('an attached server', () => {
     await server[Symbol.asyncDispose]();
     configure({ url: server.url });
     expect(await seen('generate', 'm', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine at \`http://HOST:PORT\`: connection refused
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: HyperLlama does not manage this server: see whether it runs, and whether \`engines.custom.mine.url\` is right; \`hyperllama engines list --discover\` shows what answers here"
     `);
     configure({ url: `unix:${home.path}/none.sock` });
     expect(await seen('generate', 'm', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine at \`unix:~/none.sock\`: there is no such socket
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: HyperLlama does not manage this server: see whether it runs, and whether \`engines.custom.mine.url\` is right; \`hyperllama engines list --discover\` shows what answers here"
     `);
   });
 });
@@ -397,19 +364,19 @@ describe('a server that refuses', () => {
     await using server = await lister(['a'], 'right');
     configure({ url: server.url });
     expect(await seen('generate', 'a', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine at \`http://HOST:PORT\` asks for a key (status 401)
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: put the key into a variable and name it: \`engines.custom.mine.key: $SERVER_KEY\`"
     `);
     configure({ url: server.url, key: '$MY_KEY' });
     expect(await seen('generate', 'a', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 2
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: configuration \`~/config/config.yaml\`: \`engines.custom.mine.key\`: the variable \`MY_KEY\` is not set
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: set it in the environment of this command"
     `);
     const CANARY = 'CANARY-0123456789';
     const words = ['generate', 'a', 'hi', '--engine', 'mine', '--verbose'];
@@ -438,11 +405,11 @@ describe('a server that refuses', () => {
     const words = ['generate', 'a', 'hi', '--engine', 'mine'];
     const result = await run(words, { MY_KEY: 'CANARY' });
     expect(hidePorts(transcript(result, home.path))).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine at \`http://HOST:PORT\`: first token: status 500, broken, with Bearer [redacted]
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: the server lists its models but does not generate: its own log says why"
     `);
   });
 
@@ -450,19 +417,19 @@ describe('a server that refuses', () => {
     await using server = await lister(['a', 'b'], null);
     configure({ url: server.url, model: 'c' });
     expect(await seen('generate', 'a', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 5
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine at \`http://HOST:PORT\` has no model \`c\`; it has \`a\`, \`b\`
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: name one of them with \`engines.custom.mine.model\`"
     `);
     configure({ url: server.url });
     expect(await seen('generate', 'x', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 5
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine at \`http://HOST:PORT\` serves 2 models, and none of them is named: \`a\`, \`b\`
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: name one of them with \`engines.custom.mine.model\`, or in place of the model"
     `);
   });
 
@@ -470,11 +437,11 @@ describe('a server that refuses', () => {
     await using server = await startPageServer((_, response) => response.end('<html>hello</html>'));
     configure({ url: `${server.url}/blog` });
     expect(await seen('generate', 'm', 'hi', '--engine', 'mine')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: mine at \`http://HOST:PORT/blog\`: \`GET /blog/v1/models\` gave something that is no list of models
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: HyperLlama does not manage this server: see whether it runs, and whether \`engines.custom.mine.url\` is right; \`hyperllama engines list --discover\` shows what answers here"
     `);
   });
 });

