@@ -171,6 +171,25 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.stdout.close()
 
 
+def source_bytes(folder: str) -> tuple[int, int]:
+    """Return the bytes of the modules below the folder: of those compiled already, and of all."""
+    compiled = total = 0
+    for place, _, names in os.walk(folder):
+        modules = [name for name in names if name.endswith(".py")]
+        if not modules:
+            continue
+        try:
+            kept = os.listdir(os.path.join(place, "__pycache__"))
+        except OSError:
+            kept = []
+        done = {name.partition(".")[0] for name in kept if name.endswith(".pyc")}
+        for name in modules:
+            size = os.stat(os.path.join(place, name), follow_symlinks=False).st_size
+            total += size
+            compiled += size if name[: -len(".py")] in done else 0
+    return compiled, total
+
+
 def folder_bytes(*folders: str) -> int:
     """Return the bytes that the files below the folders take on disk."""
     total = 0
