@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PROGRESS_STEP_S = 0.4
 # Measuring an environment of 60,000 files takes a second: at most this share of the time.
-MEASURE_SHARE_MAX = 0.1
+MEASURE_SHARE_MAX = 0.2
 # No growth, no line: uv and pip have their own shorter limits for a silent server.
 STALL_LIMIT_S = 300.0
 KILL_GRACE_S = 2.0
