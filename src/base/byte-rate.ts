@@ -4,8 +4,8 @@
  */
 import { formatBytes } from './units.ts';
 
-/** Long enough to even out a download that comes in bursts. */
-const WINDOW_MS = 10_000;
+/** Evens out what comes in bursts, and what is measured only every few seconds on a slow disk. */
+const WINDOW_MS = 20_000;
 /** Before that a rate is chance. */
 const SPAN_MS_MIN = 1_000;
 

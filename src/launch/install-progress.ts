@@ -6,7 +6,7 @@ import type { Context } from '../base/context.ts';
 import type { InstallEvent } from '../base/installer.ts';
 
 /** In the order an install goes through them. */
-const PHASES = ['wait', 'download', 'install', 'prepare', 'convert'] as const;
+const PHASES = ['wait', 'download', 'install', 'compile', 'prepare', 'convert'] as const;
 
 interface Part {
   phase: string;

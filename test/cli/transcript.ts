@@ -11,7 +11,8 @@ const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url)).replace(/\/
 export const CLI_DEADLINE_MS = 60_000;
 
 /** Signs of life of a phase that lasts: a quick machine has none to tell. */
-const PROGRESS = /^ (?:start|load|warm-up|prefill|wait|prepare|download|install)\b(?!.*: ).*\n/gm;
+const PROGRESS =
+  /^ (?:start|load|warm-up|prefill|wait|prepare|download|install|compile)\b(?!.*: ).*\n/gm;
 
 /** What is never the same twice. Sizes and numbers of a test's own model stay: they are facts. */
 const FILTERS: readonly (readonly [RegExp, string])[] = [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .events import decode, emit
 from .install_failures import classify_failure
 from .install_index import why_unreachable
-from .install_run import Progress, folder_bytes, run_child
+from .install_run import Progress, folder_bytes, run_child, source_bytes
 from .install_tools import NoInstallerError, Tool, child_environment, choose_tool
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ASK_DEADLINE_S = 10.0
 # The words in which pip and uv say that everything has been fetched.
 _FETCHED = re.compile(r"Installing collected|Prepared \d")
+# uv says so when all files are in their place; what is left is bytecode.
+_LINKED = re.compile(r"Installed \d")
 # More than an environment without packages takes: uv has begun to put them there.
 LINKED_BYTES_MIN = 1024 * 1024
 
@@ -91,8 +93,10 @@ class Job:
             return
         self._phase = phase
         emit({"event": "phase", "name": phase})
-        kinds = {"download": "bytesDownload", "install": "bytesOnDisk"}
-        self._progress.restart(self.order[kinds[phase]] if phase in kinds else None)
+        totals = {"download": self.order["bytesDownload"], "install": self.order["bytesOnDisk"]}
+        if phase == "compile":
+            totals[phase] = source_bytes(self.staging)[1]
+        self._progress.restart(totals.get(phase))
 
     def run(self, command: list[str], environment: dict[str, str] | None = None) -> list[str]:
         """Run a child of this install to its end and return what it printed.
@@ -115,8 +119,12 @@ class Job:
     def _hear(self, line: str) -> None:
         if self._phase == "download" and _FETCHED.match(line):
             self.enter("install")
+        if self._phase in ("download", "install") and _LINKED.match(line):
+            self.enter("compile")
 
     def _size(self) -> int:
+        if self._phase == "compile":
+            return source_bytes(self.staging)[0]
         size = folder_bytes(self.staging)
         if self._phase != "download" or self._cache is None:
             return size

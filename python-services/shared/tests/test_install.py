@@ -24,6 +24,7 @@ from hyperllama_service import install_tools
 from hyperllama_service.install_failures import classify_failure
 from hyperllama_service.install_index import why_unreachable
 from hyperllama_service.install_job import UvCache
+from hyperllama_service.install_run import source_bytes
 from hyperllama_service.install_tools import Tool
 from package_index import PackageIndex, wheel
 
@@ -483,6 +484,17 @@ def test_counts_packages_that_are_whole_while_the_next_one_comes(tmp_path: Path)
     assert fetched.bytes_new() == 300
     (cache / ".tmpAbc" / "file").write_bytes(bytes(50))
     assert fetched.bytes_new() == 350
+
+
+def test_counts_modules_that_have_their_bytecode(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    (package / "__pycache__").mkdir(parents=True)
+    (package / "one.py").write_text("a = 1\n")
+    (package / "two.py").write_text("b = 2\nc = 3\n")
+    (package / "data.bin").write_bytes(bytes(500))
+    assert source_bytes(str(tmp_path)) == (0, 18)
+    (package / "__pycache__" / "one.cpython-311.pyc").touch()
+    assert source_bytes(str(tmp_path)) == (6, 18)
 
 
 def test_sees_the_half_of_a_package_that_has_come(place: Place) -> None:

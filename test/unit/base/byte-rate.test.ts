@@ -21,8 +21,8 @@ describe('a rate', () => {
     expect(rate.bytesPerSecond).toBe(MIB);
   });
 
-  it('forgets what was more than ten seconds ago: a stall ends in 0', () => {
-    const stalled = rateOf(0, 100 * MIB, ...Array.from({ length: 12 }, () => 100 * MIB));
+  it('forgets what was more than twenty seconds ago: a stall ends in 0', () => {
+    const stalled = rateOf(0, 100 * MIB, ...Array.from({ length: 22 }, () => 100 * MIB));
     expect(stalled.bytesPerSecond).toBe(0);
   });
 
