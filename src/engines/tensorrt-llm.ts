@@ -1,6 +1,6 @@
 /**
- * TensorRT-LLM: NVIDIA's own engine, `trtllm-serve`. From its documentation only; its package
- * fetches libraries from NVIDIA's index and installs only where that is reachable.
+ * TensorRT-LLM: NVIDIA's own engine, `trtllm-serve`. Its flags are those of its parser's source;
+ * never run, it needs an NVIDIA card and NVIDIA's own package index.
  */
 import { GIB } from '../base/units.ts';
 import { ENGINE_SPEC } from './engine.ts';
@@ -9,6 +9,7 @@ import type {
   EngineInput,
   FormatSupport,
   PlanArgument,
+  Reason,
   Requirements,
   Trait,
   VerdictOk,
@@ -16,17 +17,20 @@ import type {
 import { flag, positional } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
+import { cardLayout, expertDegree, type CardLayout } from './shared/layout.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
 import { pickMetrics } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
-import { tensorDegree, torchFit } from './shared/torch.ts';
+import { torchFit } from './shared/torch.ts';
 import { compareVersions } from './shared/versions.ts';
 
-const VERSION_PINNED = '1.4.0';
+/** The newest that the package index names; what it holds there fetches the real package. */
+const VERSION_PINNED = '1.2.1';
 
-/** Releases up to this one have `--backend`, with a build step behind one of its values. */
+/** Releases up to this one have a build step behind one value of `--backend`. */
 const VERSION_LAST_WITH_BACKENDS = '1.2.1';
 
 /** Of what is free once the weights are loaded. */
@@ -66,6 +70,14 @@ const REQUIREMENTS: Requirements = {
 
 const FEATURES = features({});
 
+/** Names of `--tool_parser` in this release and later ones; other families get no tool calls. */
+const TOOL_PARSERS: readonly FamilyRow[] = [
+  { family: 'qwen3', named: /coder/i, parser: 'qwen3_coder' },
+  { family: 'qwen3', parser: 'qwen3' },
+  { family: 'kimi_k2', parser: 'kimi_k2' },
+  { family: 'deepseek_v32', parser: 'deepseek_v32' },
+];
+
 const RULES: CheckRules = {
   traits: TRAITS,
   formats: FORMATS,
@@ -77,15 +89,35 @@ const RULES: CheckRules = {
         overheadBytesCpu: 0,
         memoryShare: FREE_MEMORY_FRACTION,
         slotsMax: 256,
+        split: 'heads-then-layers',
       },
       true,
     ),
+  extra: checkTools,
 };
 
-function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+function checkTools({ model, workload }: EngineInput): readonly Reason[] {
+  if (!workload.needs.includes('tools') || parserOf(model, TOOL_PARSERS) !== null) return [];
+  return [
+    {
+      code: 'need-unsupported',
+      because: `has no tool-call parser for the architecture \`${model.architecture ?? 'unknown'}\``,
+      hint: null,
+    },
+  ];
+}
+
+function planArguments(
+  input: EngineInput,
+  verdict: VerdictOk,
+  { tensor, pipeline }: CardLayout,
+): readonly PlanArgument[] {
   const { model, workload, installation } = input;
-  const degree = tensorDegree(verdict);
   const version = installation?.version ?? VERSION_PINNED;
+  const tools = workload.needs.includes('tools') ? parserOf(model, TOOL_PARSERS) : null;
+  const experts = expertDegree(model, tensor);
+  const degree = (name: string, value: number, because: string): PlanArgument | null =>
+    value === 1 ? null : flag(name, value, { because, origin: 'machine' });
   const args: (PlanArgument | null)[] = [
     positional(modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--host', '{host}', { because: 'this machine only' }),
@@ -101,13 +133,14 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: `${workload.concurrency} at once; more wait in its queue`,
       origin: 'workload',
     }),
-    degree > 1
-      ? flag('--tp_size', degree, {
-          because: `${degree} equal cards share every layer`,
-          origin: 'machine',
-        })
-      : null,
-    flag('--free_gpu_memory_fraction', FREE_MEMORY_FRACTION, {
+    degree('--tp_size', tensor, `${tensor} equal cards share every layer`),
+    degree('--pp_size', pipeline, `${pipeline} stages, each with its own layers`),
+    degree('--ep_size', experts, `whole experts on each of ${experts} cards`),
+    tools === null
+      ? null
+      : flag('--tool_parser', tools, { because: 'of this model family', origin: 'model' }),
+    // The spelling that older and newer releases share.
+    flag('--kv_cache_free_gpu_memory_fraction', FREE_MEMORY_FRACTION, {
       because: 'KV cache; the rest is for activations',
     }),
   ];
@@ -136,11 +169,12 @@ const engine: Engine = {
   environments: [],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
-  plan: (input, verdict) =>
-    makePlan(engine, input, verdict, {
+  plan: (input, verdict) => {
+    const layout = cardLayout(input, verdict);
+    return makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'tensorrt-llm',
-      args: planArguments(input, verdict),
+      args: planArguments(input, verdict, layout),
       environment: {
         HF_HUB_OFFLINE: '1',
         CUDA_VISIBLE_DEVICES: verdict.accelerators.join(','),
@@ -149,8 +183,9 @@ const engine: Engine = {
       readinessPath: '/health',
       startMsMax: 900_000,
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
-      parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
-    }),
+      parallel: { tensor: layout.tensor, pipeline: layout.pipeline },
+    });
+  },
   adaptRequest: (request, plan) =>
     chatRequest({ engineName: 'TensorRT-LLM', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),
