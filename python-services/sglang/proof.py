@@ -14,8 +14,8 @@ from hyperllama_service.events import emit
 # Imports of torch and SGLang: 15 s for its `--help` on two cores, longer from a cold disk.
 IMPORT_DEADLINE_S = 300.0
 LINES_SHOWN = 3
-# The module that the server imports first and that a machine without a driver fails at, recorded
-# with 0.5.23: `ImportError: libcuda.so.1`. Then one multiplication, the least a card must be able to.
+# What the server imports first and a machine without a driver fails at (recorded with 0.5.23:
+# `ImportError: libcuda.so.1`); then one multiplication, the least a card must be able to do.
 PROBE = """
 import sglang.srt.model_loader
 import torch
