@@ -27,6 +27,8 @@ export interface Wanted {
   readonly isToRun: boolean;
   /** `--machine FILE`: a recorded machine; `null` = this one. */
   readonly machine: Machine | null;
+  /** Plan for and start from this build of the asked engine, whichever is in use. */
+  readonly installation?: Installation;
 }
 
 export interface Choice {
@@ -50,12 +52,16 @@ export interface Started {
 export async function choose(wanted: Wanted, context: Context): Promise<Choice> {
   const { workload, engineId, isToRun } = wanted;
   const engines = await knownEngines(context);
-  const [machine, model, installations] = await Promise.all([
+  const [machine, model, found] = await Promise.all([
     wanted.machine ?? thisMachine(context),
     typeof wanted.model === 'string' ? describe(wanted.model, context) : wanted.model,
     // What is installed here says nothing about a recorded machine.
     wanted.machine === null ? findInstallations(engines, context) : new Map<string, Installation>(),
   ]);
+  const installations =
+    engineId === null || wanted.installation === undefined
+      ? found
+      : new Map([...found, [engineId, wanted.installation] as const]);
   const sessions = wanted.machine === null ? await sessionsOf(model.ref, context.paths) : [];
   const running = sessions.map(({ about }) => about.engine);
   const asked = engineId === null ? {} : { engineId };
@@ -87,11 +93,9 @@ export async function start(
   }
   const isChanged = spent.downloadMs > 0 || spent.installMs > 0;
   const choice = isChanged ? await choose(wanted, context) : first;
-  const session = await startSession(
-    { engine: choice.decision.engine, ...choice },
-    limits,
-    context,
-  );
+  const planned = { engine: choice.decision.engine, plan: choice.plan };
+  const from = wanted.installation === undefined ? {} : { environment: wanted.installation };
+  const session = await startSession({ ...planned, ...from }, limits, context);
   return { choice, session, spent };
 }
 

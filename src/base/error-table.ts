@@ -74,7 +74,28 @@ export interface ErrorParams {
   HL_ENGINE_NOT_INSTALLED: { engine: string; id: string; because: string };
   HL_CONSENT_NEEDED: { engine: string; id: string; bytesDownload: number; bytesOnDisk: number };
   HL_ENGINE_INSTALL_FAILED: { engine: string; id: string; because: string };
-  HL_ENGINE_GPU_BUILD_MISSING: { engine: string; accelerator: string; because: string };
+  HL_ENGINE_GPU_BUILD_MISSING: {
+    engine: string;
+    accelerator: string;
+    because: string;
+    /** Key of the configuration that names a build of the user's own; `null` = there is none. */
+    program: string | null;
+  };
+  HL_ENGINE_UNUSABLE: {
+    engine: string;
+    /** `cpu`, `cuda`: the build that was looked at; `null` = there is none for this machine. */
+    recipe: string | null;
+    reasons: readonly { because: string; hint: string | null }[];
+  };
+  HL_ENGINE_UPDATE_REFUSED: {
+    engine: string;
+    id: string;
+    from: string;
+    to: string;
+    because: string;
+  };
+  HL_ENGINE_NO_PREVIOUS: { engine: string; id: string; version: string };
+  HL_ENGINE_IN_USE: { engine: string; id: string; sessions: readonly string[] };
   HL_ENGINE_START_TIMEOUT: {
     engine: string;
     phase: string;
@@ -259,8 +280,38 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     503,
     (p) =>
       `only a CPU build of ${p.engine} can be had here (${p.because}), and it would leave ${p.accelerator} idle: expect it to be many times slower`,
-    () =>
-      'use `--device cpu` to go on with the CPU build, or name a GPU build with `engines.llama-cpp.server` in the configuration',
+    (p) =>
+      `use \`--device cpu\` to go on with the CPU build${p.program === null ? '' : `, or name a GPU build of your own with \`${p.program}\` in the configuration`}`,
+  ),
+  HL_ENGINE_UNUSABLE: row(
+    'machine',
+    3,
+    503,
+    (p) =>
+      `${p.engine}${p.recipe === null ? '' : ` (${p.recipe})`} cannot run on this machine: ${p.reasons.map(({ because }) => because).join('; ')}`,
+    (p) => p.reasons.find(({ hint }) => hint !== null)?.hint ?? null,
+  ),
+  HL_ENGINE_UPDATE_REFUSED: row(
+    'engine',
+    6,
+    502,
+    (p) =>
+      `${p.engine} ${p.to} did not answer a test question and was removed; ${p.from} stays in use: ${p.because}`,
+    (p) => `go on with ${p.from}, or run \`hyperllama engines update ${p.id}\` again`,
+  ),
+  HL_ENGINE_NO_PREVIOUS: row(
+    'engine',
+    6,
+    404,
+    (p) => `there is no version of ${p.engine} older than ${p.version} on this machine`,
+    (p) => `\`hyperllama engines update ${p.id}\` keeps the version it replaces`,
+  ),
+  HL_ENGINE_IN_USE: row(
+    'engine',
+    6,
+    409,
+    (p) => `${p.engine} is in use by ${p.sessions.map((name) => `\`${name}\``).join(', ')}`,
+    (p) => `run \`hyperllama stop ${p.id}\` first; \`hyperllama ps\` shows what runs`,
   ),
   HL_ENGINE_START_TIMEOUT: row(
     'engine',

@@ -3,7 +3,8 @@
  * everything else. Nothing moves unless stderr is a terminal, and meaning is never by colour alone.
  */
 import { writeStdout, writeStdoutPart } from './stdout.ts';
-import { formatBytes, formatDuration } from './units.ts';
+import { ByteRate, formatTransfer } from './byte-rate.ts';
+import { formatDuration } from './units.ts';
 import type { HyperLlamaError } from './errors.ts';
 
 export interface OutputOptions {
@@ -42,6 +43,8 @@ export interface Progress {
   phase(name: string, detail?: string): void;
   /** `fraction` 0–1, or `null` when it is not known. */
   update(detail: string, fraction: number | null): void;
+  /** So many bytes of this phase are there: shown with their rate and the time left. */
+  bytes(bytes: number, bytesTotal: number | null): void;
   /** Takes the line away. */
   stop(): void;
 }
@@ -52,7 +55,7 @@ const WIDTH_DEFAULT = 100;
 /** A phase shorter than this is not announced where lines cannot be taken back. */
 const PHASE_ANNOUNCE_MS = 500;
 /** Without a terminal, a sign of life this often. */
-const HEARTBEAT_MS = 10_000;
+const HEARTBEAT_MS = 5_000;
 
 export function createOutput(options: OutputOptions, env: NodeJS.ProcessEnv): Output {
   const isDumb = env['TERM'] === 'dumb' || isSet(env['CI']);
@@ -212,14 +215,27 @@ function sum(values: readonly number[]): number {
 const silentProgress: Progress = {
   phase: () => undefined,
   update: () => undefined,
+  bytes: () => undefined,
   stop: () => undefined,
 };
+
+/** The words and the fraction of a transfer; `rate` belongs to one phase. */
+function transferOf(
+  rate: ByteRate,
+  bytes: number,
+  bytesTotal: number | null,
+): readonly [string, number | null] {
+  rate.note(bytes, performance.now());
+  const fraction = bytesTotal === null || bytesTotal === 0 ? null : bytes / bytesTotal;
+  return [formatTransfer(bytes, bytesTotal, rate.bytesPerSecond), fraction];
+}
 
 /** Without a terminal: one line for each phase that lasts, and a heartbeat in long ones. */
 function lineProgress(): Progress {
   let name = '';
   let detail = '';
   let startedAt = 0;
+  let rate = new ByteRate();
   let timer: NodeJS.Timeout | undefined;
   const say = (): void => {
     const elapsed = performance.now() - startedAt;
@@ -231,10 +247,14 @@ function lineProgress(): Progress {
     phase: (next, words = '') => {
       clearTimeout(timer);
       [name, detail, startedAt] = [next, words, performance.now()];
+      rate = new ByteRate();
       timer = setTimeout(say, PHASE_ANNOUNCE_MS).unref();
     },
     update: (words) => {
       detail = words;
+    },
+    bytes: (bytes, bytesTotal) => {
+      [detail] = transferOf(rate, bytes, bytesTotal);
     },
     stop: () => clearTimeout(timer),
   };
@@ -247,6 +267,7 @@ function terminalProgress(): Progress {
   let name = '';
   let detail = '';
   let fraction: number | null = null;
+  let rate = new ByteRate();
   let startedAt = 0;
   const text = (): string => {
     const elapsed = performance.now() - startedAt;
@@ -266,6 +287,7 @@ function terminalProgress(): Progress {
   return {
     phase: (next, words = '') => {
       [name, detail, fraction, startedAt] = [next, words, null, performance.now()];
+      rate = new ByteRate();
       if (!isStarting) {
         isStarting = true;
         void start(); // Failing to draw must not end the work; ora is a dependency of ours.
@@ -273,6 +295,9 @@ function terminalProgress(): Progress {
     },
     update: (words, next) => {
       [detail, fraction] = [words, next];
+    },
+    bytes: (bytes, bytesTotal) => {
+      [detail, fraction] = transferOf(rate, bytes, bytesTotal);
     },
     stop: () => {
       isStopped = true;
@@ -288,11 +313,4 @@ export function progressBar(fraction: number): string {
   const part = Math.min(1, Math.max(0, fraction));
   const full = Math.round(part * cells);
   return `[${'█'.repeat(full)}${'░'.repeat(cells - full)}] ${Math.floor(part * 100)} %`;
-}
-
-/** `47 MiB of 89 MiB` */
-export function formatBytesOf(bytes: number, bytesTotal: number | null): string {
-  return bytesTotal === null
-    ? formatBytes(bytes)
-    : `${formatBytes(bytes)} of ${formatBytes(bytesTotal)}`;
 }

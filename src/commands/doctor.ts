@@ -4,21 +4,17 @@ import type { Context } from '../base/context.ts';
 import { toHyperLlamaError } from '../base/errors.ts';
 import { makeFolder } from '../base/folders.ts';
 import { formatBytes, GIB } from '../base/units.ts';
-import { installedEnvironments } from '../launch/environment.ts';
+import type { Machine } from '../hardware/machine.ts';
 import { runningSessions } from '../launch/fleet.ts';
+import { staleStaging, sweepStaging } from '../launch/leftovers.ts';
+import { isGuardAlive, readLedger, type Reaped } from '../launch/ledger.ts';
 import { knownEngines, thisMachine } from '../pipeline.ts';
+import { engineFindings } from './doctor-engines.ts';
+import { bad, good, type Finding } from './finding.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
 interface Options extends CommonOptions {
   readonly reap?: boolean;
-}
-
-interface Finding {
-  readonly code: string;
-  readonly ok: boolean;
-  readonly because: string;
-  /** The command that mends it; `null` when all is well or nothing helps. */
-  readonly hint: string | null;
 }
 
 /** The embedded engine and the demo model, with room to unpack. */
@@ -26,63 +22,62 @@ const DISK_BYTES_MIN = 0.5 * GIB;
 
 export default function command(): Command {
   return createCommand('doctor', 'what is wrong, why, and the command that mends it')
-    .option('--reap', 'only end what dead sessions left behind')
+    .option('--reap', 'only clear away what dead sessions and killed installs left behind')
     .option('--python <path>', 'Python that runs the engine services')
     .action(async (options: Options) => {
       const context = await createContext(options);
+      const isReaping = options.reap === true;
       const { sessions, reaped } = await runningSessions(context);
-      const { output } = context;
-      const reapWords =
-        reaped.sessions === 0
-          ? `${sessions.length} sessions run, none is dead`
-          : `ended ${reaped.processes} processes of ${reaped.sessions} dead sessions`;
-      const reapFinding: Finding = { code: 'sessions', ok: true, because: reapWords, hint: null };
-      const findings =
-        options.reap === true ? [reapFinding] : [...(await examine(context)), reapFinding];
-      if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
-      if (output.isJson) {
-        output.json({ schema: 'hyperllama.doctor/1', findings, reaped });
-        return;
+      const leftovers = [
+        await sessionFinding(sessions.length, reaped, context),
+        isReaping ? await sweepFinding(context) : installFinding(context),
+      ];
+      const findings = isReaping ? leftovers : [...(await examine(context)), ...leftovers];
+      if (findings.some(({ level }) => level === 'bad')) process.exitCode = 1;
+      if (context.output.isJson) {
+        const told = findings.map((finding) => ({ ok: finding.level !== 'bad', ...finding }));
+        return context.output.json({ schema: 'hyperllama.doctor/1', findings: told, reaped });
       }
-      for (const { ok, code, because, hint } of findings) {
-        const mark = ok ? output.style.green('ok ') : output.style.red('bad');
-        output.text(
-          `${mark} ${code.padEnd(10)} ${because}${hint === null ? '' : `\n               → ${hint}`}\n`,
-        );
-      }
+      printFindings(findings, context);
     });
+}
+
+function printFindings(findings: readonly Finding[], { output }: Context): void {
+  const { style } = output;
+  const marks = { ok: style.green('ok '), unmet: style.yellow('-- '), bad: style.red('bad') };
+  const width = Math.max(...findings.map(({ code }) => code.length));
+  for (const { level, code, because, hint } of findings) {
+    const remedy = hint === null ? '' : `\n    ${' '.repeat(width)} → ${hint}`;
+    output.text(`${marks[level]} ${code.padEnd(width)} ${because}${remedy}\n`);
+  }
 }
 
 async function examine(context: Context): Promise<readonly Finding[]> {
   const machine = await thisMachine(context);
-  const free = machine.disk.bytesFree;
   return [
-    finding('node', true, `Node ${process.versions.node}`),
+    good('node', `Node ${process.versions.node}`),
     await pythonFinding(context),
     await writableFinding(context),
-    free !== null && free < DISK_BYTES_MIN
-      ? finding(
-          'disk',
-          false,
-          `${formatBytes(free)} free at \`${context.paths.data}\``,
-          'free some space, or set `HYPERLLAMA_HOME=/other/disk`',
-        )
-      : finding(
-          'disk',
-          true,
-          `${free === null ? 'unknown space' : formatBytes(free)} free at \`${context.paths.data}\``,
-        ),
-    ...(await engineFindings(context)),
+    diskFinding(machine, context),
+    ...(await engineFindings(await knownEngines(context), machine, context)),
   ];
+}
+
+function diskFinding({ disk }: Machine, { paths }: Context): Finding {
+  const free = disk.bytesFree;
+  const because = `${free === null ? 'unknown space' : formatBytes(free)} free at \`${paths.data}\``;
+  return free !== null && free < DISK_BYTES_MIN
+    ? bad('disk', because, 'free some space, or set `HYPERLLAMA_HOME=/other/disk`')
+    : good('disk', because);
 }
 
 async function pythonFinding(context: Context): Promise<Finding> {
   try {
     const { executable, version } = await context.python();
-    return finding('python', true, `Python ${version} at \`${executable}\``);
+    return good('python', `Python ${version} at \`${executable}\``);
   } catch (thrown) {
     const { message, hint } = toHyperLlamaError(thrown);
-    return finding('python', false, message, hint);
+    return bad('python', message, hint);
   }
 }
 
@@ -92,32 +87,52 @@ async function writableFinding({ paths }: Context): Promise<Finding> {
       await makeFolder(folder);
     } catch (thrown) {
       const { message, hint } = toHyperLlamaError(thrown);
-      return finding('folders', false, message, hint);
+      return bad('folders', message, hint);
     }
   }
-  return finding('folders', true, `\`${paths.data}\` and the others can be written`);
+  return good('folders', `\`${paths.data}\` and the others can be written`);
 }
 
-async function engineFindings(context: Context): Promise<readonly Finding[]> {
-  const engines = (await knownEngines(context)).filter((engine) => engine.isDriven);
-  return await Promise.all(
-    engines.map(async ({ id, name }) => {
-      const [environment] = await installedEnvironments(context.paths, id);
-      return environment === undefined
-        ? finding(
-            id,
-            true,
-            `${name} is not installed; it is on first use, or by \`hyperllama engines install ${id}\``,
-          )
-        : finding(
-            id,
-            true,
-            `${name} ${environment.version} (${environment.recipe ?? environment.build})`,
-          );
-    }),
+async function sessionFinding(
+  running: number,
+  reaped: Reaped,
+  { paths }: Context,
+): Promise<Finding> {
+  const dead = (await readLedger(paths)).filter((entry) => !isGuardAlive(entry));
+  if (reaped.failure !== null || dead.length > 0) {
+    const keys = dead.map(({ key }) => `\`${key}\``).join(', ');
+    const why = reaped.failure === null ? '' : `: ${reaped.failure}`;
+    return bad(
+      'sessions',
+      `what dead sessions left (${keys || 'unknown'}) could not be cleared${why}`,
+      'run `hyperllama doctor --reap` as the user who started them',
+    );
+  }
+  return good(
+    'sessions',
+    reaped.sessions === 0
+      ? `${running} sessions run, none is dead`
+      : `ended ${reaped.processes} processes of ${reaped.sessions} dead sessions`,
   );
 }
 
-function finding(code: string, ok: boolean, because: string, hint: string | null = null): Finding {
-  return { code, ok, because, hint };
+function installFinding({ paths }: Context): Finding {
+  const stale = staleStaging(paths);
+  if (stale.length === 0) return good('installs', 'no killed install left anything behind');
+  const names = stale.map((path) => `\`${path}\``).join(', ');
+  return bad('installs', `killed installs left ${names}`, 'run `hyperllama doctor --reap`');
+}
+
+async function sweepFinding(context: Context): Promise<Finding> {
+  const { removed, failure } = await sweepStaging(context);
+  if (failure !== null) {
+    const hint = `remove the \`.staging-\` folders under \`${context.paths.data}\` by hand`;
+    return bad('installs', `what killed installs left could not be removed: ${failure}`, hint);
+  }
+  return good(
+    'installs',
+    removed.length === 0
+      ? 'no killed install left anything behind'
+      : `removed ${removed.map((path) => `\`${path}\``).join(', ')}`,
+  );
 }

@@ -19,6 +19,16 @@ export interface EngineRow {
   readonly reasons: readonly Reason[];
 }
 
+/** With what lies on the disk, and what an install or an update would bring. */
+export interface EngineSizes extends EngineRow {
+  /** All versions and builds of it that we installed; `null` when there is none. */
+  readonly bytesOnDisk: number | null;
+  /** To download for `newest` on this machine; `null` when it is there or cannot be had. */
+  readonly bytesToInstall: number | null;
+  /** On disk, for the same; `null` likewise. */
+  readonly bytesNeeded: number | null;
+}
+
 export function engineRows(
   engines: readonly Engine[],
   facts: { machine: Machine; installations: ReadonlyMap<string, Installation> },

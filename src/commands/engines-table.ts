@@ -1,19 +1,34 @@
-/** Answers: engines as a table, for `info` and `engines`. */
+/** Answers: engines as a table, for `engines`: the usable ones first. */
 import type { Context } from '../base/context.ts';
-import type { EngineRow } from './engine-rows.ts';
+import { formatBytes } from '../base/units.ts';
+import type { EngineSizes } from './engine-rows.ts';
 
 export async function enginesTable(
-  rows: readonly EngineRow[],
+  rows: readonly EngineSizes[],
   { output }: Context,
 ): Promise<string> {
   const usableFirst = [...rows].sort((a, b) => Number(b.usable) - Number(a.usable));
   const cells = usableFirst.map((row) => [
     row.name,
-    row.installed ? (row.version ?? 'yes') : row.isDriven ? 'not installed' : 'not driven yet',
+    row.installed ? (row.version ?? 'yes') : '-',
+    row.newest,
     row.usable ? 'yes' : 'no',
-    row.reasons
-      .map(({ because, hint }) => (hint === null ? because : `${because}: ${hint}`))
-      .join('\n'),
+    row.bytesOnDisk === null ? '-' : formatBytes(row.bytesOnDisk),
+    whatItTakes(row),
   ]);
-  return await output.table(['ENGINE', 'INSTALLED', 'USABLE', 'WHY NOT'], cells);
+  const head = ['ENGINE', 'INSTALLED', 'NEWEST', 'USABLE', 'SIZE', 'WHAT IT WOULD TAKE'];
+  return await output.table(head, cells);
+}
+
+/** The command and its size, or why nothing helps; empty when the newest is installed. */
+function whatItTakes(row: EngineSizes): string {
+  if (!row.usable) {
+    return row.reasons
+      .map(({ because, hint }) => (hint === null ? because : `${because}: ${hint}`))
+      .join('\n');
+  }
+  if (!row.isDriven) return 'this version cannot start it yet';
+  if (row.bytesToInstall === null || row.bytesNeeded === null) return '';
+  const size = `${formatBytes(row.bytesToInstall)} to download, ${formatBytes(row.bytesNeeded)} on disk`;
+  return `${size}: \`hyperllama engines ${row.installed ? 'update' : 'install'} ${row.id}\``;
 }

@@ -39,6 +39,9 @@ export default function command(): Command {
     if (reaped.sessions > 0) {
       output.note(` cleared ${reaped.sessions} dead sessions with ${reaped.processes} processes`);
     }
+    if (reaped.failure !== null) {
+      output.note(` dead sessions could not be cleared: ${reaped.failure}`);
+    }
     if (sessions.length === 0) {
       output.text('nothing is running\n');
       return;

@@ -1,7 +1,7 @@
 /** `hyperllama` alone: where things stand, and the three next useful commands. */
 import type { Command } from 'commander';
 import { readLedger } from '../launch/ledger.ts';
-import { installedEnvironments } from '../launch/environment.ts';
+import { environmentsInUse } from '../launch/environment.ts';
 import { knownEngines } from '../pipeline.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 import { VERSION } from './help.gen.ts';
@@ -15,7 +15,7 @@ export default function command(): Command {
       engines
         .filter((engine) => engine.isDriven)
         .map(async ({ id, name }) => {
-          const [environment] = await installedEnvironments(paths, id);
+          const [environment] = await environmentsInUse(paths, id);
           return environment === undefined ? null : { id, name, version: environment.version };
         }),
     );

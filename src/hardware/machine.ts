@@ -122,7 +122,10 @@ export function memoryBytesUsable(machine: Machine): number | null {
   return known.length === 0 ? null : Math.min(...known);
 }
 
-/** Fit is judged against capacity, not against what happens to be free in this second. */
+/**
+ * Bytes this machine could give at most, whatever is free just now. Fit is judged by what is usable;
+ * this is for limits that are a share of all memory. `null` = unknown.
+ */
 export function memoryBytesCapacity(machine: Machine): number | null {
   const known = [machine.memory.bytesTotal, machine.memory.bytesLimit].filter(
     (bytes) => bytes !== null,

@@ -1,14 +1,15 @@
 /**
- * Answers: which engines are installed, and how one is installed or removed. One folder for each
- * engine, version and recipe under `<data>/engines/`; one without its marker file does not exist.
+ * Answers: which engines are installed, which version of one is in use, and how one is installed or
+ * removed. One folder for each engine, version and recipe under `<data>/engines/`; one without its
+ * marker file does not exist.
  */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fail } from '../base/errors.ts';
 import { fs, listIfAny } from '../base/fs.ts';
 import type { InstallEvent } from '../base/installer.ts';
 import type { Paths } from '../base/paths.ts';
 import type { Python } from '../base/python.ts';
-import { readState } from '../base/state.ts';
+import { readState, writeState } from '../base/state.ts';
 import type {
   DeviceKind,
   Engine,
@@ -16,12 +17,12 @@ import type {
   Installation,
   LaunchPlan,
 } from '../engines/engine.ts';
-import { recipeFor } from '../engines/shared/recipes.ts';
 import { compareVersions } from '../engines/shared/versions.ts';
-import type { Machine } from '../hardware/machine.ts';
 
 /** Written last by the installer: `{version, build, devices, recipe, bytesOnDisk}`. */
 const MARKER = 'hyperllama-environment.json';
+/** Recipe → folder in use, `{"cpu": "1.2.0-cpu"}`: written by updates and rollbacks only. */
+const IN_USE = 'in-use.json';
 
 export interface InstalledEnvironment extends Installation {
   readonly bytesOnDisk: number | null;
@@ -45,24 +46,58 @@ export async function installedEnvironments(
 }
 
 /**
- * The environment that a plan starts from: the newest one of the plan's recipe, because a build for
- * the CPU and one for a GPU may lie side by side. `null` when it is not installed.
+ * One environment of each recipe, newest version first: the one that an update or a rollback chose,
+ * else the newest. The only place that says which of several versions is started.
+ */
+export async function environmentsInUse(
+  paths: Paths,
+  engineId: string,
+): Promise<readonly InstalledEnvironment[]> {
+  const [all, chosen] = await Promise.all([
+    installedEnvironments(paths, engineId),
+    readChosen(paths, engineId),
+  ]);
+  const isChosen = ({ recipe, path }: InstalledEnvironment): boolean =>
+    recipe !== null && chosen[recipe] === basename(path);
+  return all.filter((environment) => {
+    const others = all.filter(({ recipe }) => recipe === environment.recipe);
+    return environment === (others.find(isChosen) ?? others[0]);
+  });
+}
+
+/** From now on this one of its recipe is started, whatever else is installed. */
+export async function useEnvironment(
+  paths: Paths,
+  engineId: string,
+  { recipe, path }: Installation,
+): Promise<void> {
+  if (recipe === null) return;
+  const chosen = await readChosen(paths, engineId);
+  const file = join(paths.data, 'engines', engineId, IN_USE);
+  await writeState(file, { ...chosen, [recipe]: basename(path) });
+}
+
+async function readChosen(
+  paths: Paths,
+  engineId: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  const value = await readState(join(paths.data, 'engines', engineId, IN_USE));
+  // Damaged or missing: then the newest is in use.
+  return value !== null && typeof value === 'object'
+    ? (value as Readonly<Record<string, unknown>>)
+    : {};
+}
+
+/**
+ * The environment that a plan starts from: that of the plan's recipe, because a build for the CPU
+ * and one for a GPU may lie side by side. `null` when it is not installed.
  */
 export async function environmentOf(
   paths: Paths,
   { engine, recipe }: LaunchPlan,
 ): Promise<InstalledEnvironment | null> {
-  const all = await installedEnvironments(paths, engine.id);
+  const all = await environmentsInUse(paths, engine.id);
   return all.find((environment) => environment.recipe === recipe) ?? null;
-}
-
-/** The recipe for this machine and device; `null` when the engine cannot be installed here. */
-export function chooseRecipe(
-  engine: Engine,
-  machine: Machine,
-  device: DeviceKind,
-): EnvironmentRecipe | null {
-  return recipeFor(engine, machine, device);
 }
 
 export interface InstallOptions {

@@ -1,6 +1,8 @@
 /** Answers: which sessions run just now, asked of their guards; and ends one of them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../base/context.ts';
+import type { Paths } from '../base/paths.ts';
+import type { Installation } from '../engines/engine.ts';
 import { connectGuard, type SessionEvent } from './guard-link.ts';
 import {
   isGuardAlive,
@@ -36,6 +38,22 @@ export async function runningSessions(
     })),
   );
   return { sessions: sessions.filter(({ isAlive }) => isAlive), reaped };
+}
+
+/** Sessions that were started from one of these environments of an engine. */
+export async function sessionsFrom(
+  environments: readonly Installation[],
+  engineId: string,
+  paths: Paths,
+): Promise<readonly LedgerEntry[]> {
+  const versions = environments.map(({ version }) => version);
+  const entries = await readLedger(paths);
+  return entries.filter(
+    (entry) =>
+      entry.about.engine === engineId &&
+      versions.includes(entry.about.version) &&
+      isGuardAlive(entry),
+  );
 }
 
 /** Ends the session whoever holds it; `false` when its guard is still there after the deadline. */

@@ -8,7 +8,7 @@ import { fail } from '../base/errors.ts';
 import { locateProgram, programStamp } from '../base/fs.ts';
 import { readState, writeCache } from '../base/state.ts';
 import type { Engine, Installation, ProgramSupport } from '../engines/engine.ts';
-import { installedEnvironments } from './environment.ts';
+import { environmentsInUse } from './environment.ts';
 
 /** Loading shared libraries of a GPU build from a cold disk. */
 const PROGRAM_DEADLINE_MS = 15_000;
@@ -34,7 +34,7 @@ async function findInstallation(engine: Engine, context: Context): Promise<Insta
   if (configured !== undefined && program !== undefined) {
     return await configuredProgram(configured, program, context);
   }
-  const [environment] = await installedEnvironments(context.paths, engine.id);
+  const [environment] = await environmentsInUse(context.paths, engine.id);
   if (environment !== undefined) return environment;
   for (const support of engine.programs ?? []) {
     const file = locateProgram(support.name, context.env['PATH'] ?? '');

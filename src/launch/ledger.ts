@@ -3,6 +3,7 @@
  * ledger, one file a session; we read it, and let the reaper end what a dead guard left behind.
  */
 import { join } from 'node:path';
+import type { CommandResult } from '../base/exec.ts';
 import { listIfAny, readTextIfAny } from '../base/fs.ts';
 import type { Address } from '../base/http.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
@@ -71,6 +72,8 @@ export function isGuardAlive(entry: LedgerEntry): boolean {
 export interface Reaped {
   readonly sessions: number;
   readonly processes: number;
+  /** Why some of it could not be done; what it left is there for the next time. */
+  readonly failure: string | null;
 }
 
 /** Ends whatever sessions of dead guards left behind. Costs nothing when there are none. */
@@ -79,7 +82,9 @@ export async function reapDeadSessions(
   python: () => Promise<Python>,
 ): Promise<Reaped> {
   const entries = await readLedger(paths);
-  if (entries.every((entry) => isGuardAlive(entry))) return { sessions: 0, processes: 0 };
+  if (entries.every((entry) => isGuardAlive(entry))) {
+    return { sessions: 0, processes: 0, failure: null };
+  }
   const { executable } = await python();
   const { runCommand } = await import('../base/exec.ts');
   const shared = join(servicesFolder(), 'shared');
@@ -89,13 +94,35 @@ export async function reapDeadSessions(
     // `-m` imports from the working folder first, and the user's may hold a `json.py` of its own.
     { deadlineMs: REAP_DEADLINE_MS, cwd: shared, env: { ...process.env, PYTHONPATH: shared } },
   );
-  if (result.kind !== 'exited') return { sessions: 0, processes: 0 };
-  const done = result.stdout
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
-    .find((event) => event['event'] === 'done');
-  return { sessions: Number(done?.['sessions'] ?? 0), processes: Number(done?.['processes'] ?? 0) };
+  return readReaped(result);
+}
+
+/** What the reaper said; silence and a bad end are failures, never "nothing was there". */
+export function readReaped(result: CommandResult): Reaped {
+  const events =
+    result.kind !== 'exited'
+      ? []
+      : result.stdout
+          .split('\n')
+          .filter((line) => line.startsWith('{'))
+          .map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>);
+  const reaped = events.filter(({ event }) => event === 'reaped');
+  const processes = reaped.map(({ pids }) => (Array.isArray(pids) ? pids.length : 0));
+  const told = events.find(({ event }) => event === 'failed')?.['because'];
+  const isWhole = events.some(({ event }) => event === 'done');
+  const last = result.kind === 'exited' ? result.stderr.trim().split('\n').at(-1) : '';
+  const end = result.kind === 'exited' ? `exit ${result.code}` : result.kind;
+  const problem = isWhole && end === 'exit 0' ? null : `the reaper ended with ${end}`;
+  return {
+    sessions: reaped.length,
+    processes: processes.reduce((sum, count) => sum + count, 0),
+    failure:
+      typeof told === 'string'
+        ? told
+        : problem !== null && last !== undefined && last !== ''
+          ? `${problem}: ${last}`
+          : problem,
+  };
 }
 
 function isLedgerEntry(value: unknown): value is LedgerEntry {

@@ -1,19 +1,46 @@
 /** Answers: what would stop an install, before a byte of it is fetched or a question is asked. */
+import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
+import type { Python } from '../base/python.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Engine, EnvironmentRecipe } from '../engines/engine.ts';
+import { recipeReasons } from '../engines/shared/usable.ts';
 import type { Machine } from '../hardware/machine.ts';
 
-/** The packages lie beside the environment, unpacked, until they are linked or copied into it. */
-const STAGING_SHARE = 0.2;
+/** Room beyond the sizes of a recipe, which are rounded; the installer asks for as much. */
+const DISK_FACTOR = 1.1;
 
-/** @throws HL_DISK_FULL */
-export function refuseFullDisk(recipe: EnvironmentRecipe, { disk }: Machine): void {
-  const bytesNeeded = Math.round(recipe.bytesOnDisk * (1 + STAGING_SHARE));
-  const { bytesFree, path } = disk;
+export interface Install {
+  readonly engine: Engine;
+  readonly recipe: EnvironmentRecipe;
+  readonly machine: Machine;
+}
+
+/**
+ * The Python that the environment is made from. Whether the index can be reached is the installer's
+ * to find out, at its start: it alone knows which one uv or pip would ask.
+ * @throws HL_ENGINE_UNUSABLE, HL_PYTHON_MISSING, HL_PYTHON_TOO_OLD, HL_DISK_FULL
+ */
+export async function preflight(
+  { engine, recipe, machine }: Install,
+  context: Context,
+): Promise<Python> {
+  const reasons = recipeReasons(engine, recipe, machine);
+  if (reasons.length > 0) {
+    fail('HL_ENGINE_UNUSABLE', { engine: engine.name, recipe: recipe.id, reasons });
+  }
+  const python = await context.python(engine.requirements.pythonMin);
+  const { bytesFree, path } = machine.disk;
+  const bytesNeeded = diskBytesNeeded(recipe);
   if (bytesFree !== null && bytesFree < bytesNeeded) {
     fail('HL_DISK_FULL', { path: path ?? 'the disk', bytesNeeded, bytesFree });
   }
+  return python;
+}
+
+/** What is fetched lies there until it has been unpacked. */
+export function diskBytesNeeded({ bytesDownload, bytesOnDisk }: EnvironmentRecipe): number {
+  return Math.round((bytesDownload + bytesOnDisk) * DISK_FACTOR);
 }
 
 /** The one question there is about an install. @throws HL_CONSENT_NEEDED */

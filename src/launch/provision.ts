@@ -5,15 +5,17 @@
 import type { Context } from '../base/context.ts';
 import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { InstallEvent } from '../base/installer.ts';
-import { formatBytesOf } from '../base/output.ts';
+import type { Python } from '../base/python.ts';
 import { formatBytes } from '../base/units.ts';
 import type { Engine, EnvironmentRecipe, LaunchPlan } from '../engines/engine.ts';
+import { recipeFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { fetchableArtifact, hubDownloadCommand } from '../models/catalog.ts';
 import { pullModel } from '../models/pull.ts';
 import { hubFolder } from '../models/store-hub.ts';
-import { askFirst, refuseFullDisk } from './preflight.ts';
-import { chooseRecipe, environmentOf, installEnvironment } from './environment.ts';
+import { environmentOf, installEnvironment } from './environment.ts';
+import { InstallProgress } from './install-progress.ts';
+import { askFirst, preflight } from './preflight.ts';
 
 export interface Lacking {
   readonly engine: Engine;
@@ -30,33 +32,34 @@ export interface Spent {
 }
 
 /**
- * @throws HL_OFFLINE, HL_DISK_FULL, HL_ENGINE_INSTALL_FAILED, HL_ENGINE_GPU_BUILD_MISSING,
- *   HL_MODEL_NOT_LOCAL, HL_DOWNLOAD_FAILED
+ * @throws HL_OFFLINE, HL_DISK_FULL, HL_PYTHON_TOO_OLD, HL_ENGINE_UNUSABLE, HL_ENGINE_INSTALL_FAILED,
+ *   HL_ENGINE_GPU_BUILD_MISSING, HL_MODEL_NOT_LOCAL, HL_DOWNLOAD_FAILED
  */
 export async function provision(lacking: Lacking, context: Context): Promise<Spent> {
   const recipe = await missingRecipe(lacking, context);
   const needsModel = lacking.plan.model.artifact.path === null;
   if (recipe === null && !needsModel) return { downloadMs: 0, installMs: 0 };
-  // One fails: the other is stopped too, and neither is left running behind the error.
-  const both = new AbortController();
-  const signal = AbortSignal.any([context.signal, both.signal]);
   // Before any word of a download: without a Python there is none.
   const python = await context.python();
   if (needsModel) refuseUnfetchable(lacking.plan, context);
-  if (recipe !== null) {
-    await context.python(lacking.engine.requirements.pythonMin);
-    refuseFullDisk(recipe, lacking.machine);
-    await askFirst(lacking.engine, recipe, context.consent);
-  }
+  const { engine, machine, plan } = lacking;
+  const enginePython =
+    recipe === null ? python : await preflight({ engine, recipe, machine }, context);
+  if (recipe !== null) await askFirst(engine, recipe, context.consent);
   announce(lacking, recipe, context);
-  const progress = new Progresses(context);
+  // One fails: the other is stopped too, and neither is left running behind the error.
+  const both = new AbortController();
+  const signal = AbortSignal.any([context.signal, both.signal]);
+  const progress = new InstallProgress(context);
+  const job = (name: string, of: Python): Job => ({
+    context,
+    python: of,
+    signal,
+    onEvent: progress.of(name),
+  });
   const jobs = [
-    recipe === null
-      ? Promise.resolve(0)
-      : install(lacking, recipe, { context, python, signal, onEvent: progress.of('engine') }),
-    needsModel
-      ? fetchModel(lacking, { context, python, signal, onEvent: progress.of('model') })
-      : Promise.resolve(0),
+    recipe === null ? Promise.resolve(0) : install(lacking, recipe, job(engine.name, enginePython)),
+    needsModel ? fetchModel(plan, job(plan.model.name, python)) : Promise.resolve(0),
   ] as const;
   try {
     const [installMs, downloadMs] = await Promise.all(jobs);
@@ -72,44 +75,46 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
 
 interface Job {
   readonly context: Context;
-  readonly python: Awaited<ReturnType<Context['python']>>;
+  readonly python: Python;
   readonly signal: AbortSignal;
   readonly onEvent: (event: InstallEvent) => void;
 }
 
 async function install(lacking: Lacking, recipe: EnvironmentRecipe, job: Job): Promise<number> {
-  const { engine, serviceFolder, plan, machine } = lacking;
-  const { context, signal, onEvent } = job;
+  const { engine, serviceFolder } = lacking;
+  const { context, python, signal, onEvent } = job;
+  const { paths, env } = context;
   try {
-    const { durationMs } = await installEnvironment(engine, recipe, {
-      paths: context.paths,
-      python: await context.python(engine.requirements.pythonMin),
-      serviceFolder,
-      env: context.env,
-      signal,
-      onEvent,
-    });
-    return durationMs;
+    const options = { paths, python, serviceFolder, env, signal, onEvent };
+    return (await installEnvironment(engine, recipe, options)).durationMs;
   } catch (error) {
-    const isIndexAway =
-      recipe.index !== null &&
-      error instanceof HyperLlamaError &&
-      (error.code === 'HL_OFFLINE' || error.code === 'HL_ENGINE_INSTALL_FAILED');
-    if (!isIndexAway) throw error;
-    const used = machine.accelerators.filter(({ index }) => plan.accelerators.includes(index));
-    return fail(
-      'HL_ENGINE_GPU_BUILD_MISSING',
-      {
-        engine: engine.name,
-        accelerator: used.map(({ name }) => name).join(', ') || 'the accelerator',
-        because: `its package index could not be used: ${error.message}`,
-      },
-      { cause: error },
-    );
+    throw explainMissing(error, lacking, recipe);
   }
 }
 
-async function fetchModel({ plan }: Lacking, job: Job): Promise<number> {
+/** Where only the index of the GPU build is away, the CPU build may still be had. */
+function explainMissing(
+  error: unknown,
+  { engine, machine, plan }: Lacking,
+  recipe: EnvironmentRecipe,
+): unknown {
+  const isOffline = error instanceof HyperLlamaError && error.code === 'HL_OFFLINE';
+  const hasCpuBuild = recipeFor(engine, machine, 'cpu')?.index === null;
+  if (!isOffline || recipe.index === null || !hasCpuBuild) return error;
+  const used = machine.accelerators.filter(({ index }) => plan.accelerators.includes(index));
+  return new HyperLlamaError(
+    'HL_ENGINE_GPU_BUILD_MISSING',
+    {
+      engine: engine.name,
+      accelerator: used.map(({ name }) => name).join(', ') || 'the accelerator',
+      because: `its package index cannot be reached: ${String(error.details['because'])}`,
+      program: engine.programs === undefined ? null : `engines.${engine.id}.server`,
+    },
+    { cause: error },
+  );
+}
+
+async function fetchModel(plan: LaunchPlan, job: Job): Promise<number> {
   const { context, python, signal, onEvent } = job;
   const pulled = await pullModel(plan.model.ref, {
     dataFolder: context.paths.data,
@@ -146,7 +151,7 @@ async function missingRecipe(
   if ((await environmentOf(paths, plan)) !== null) return null;
   return (
     engine.environments.find(({ id }) => id === plan.recipe) ??
-    chooseRecipe(engine, machine, plan.device)
+    recipeFor(engine, machine, plan.device)
   );
 }
 
@@ -165,47 +170,5 @@ function announce(lacking: Lacking, recipe: EnvironmentRecipe | null, context: C
     context.output.note(
       ` download ${plan.model.name}: ${size}, a small model for trying things out`,
     );
-  }
-}
-
-/** Two installs, one line: the bytes of both. */
-class Progresses {
-  readonly #progress: ReturnType<Context['output']['progress']>;
-  readonly #bytes = new Map<string, { bytes: number; bytesTotal: number | null }>();
-  #phase = '';
-
-  constructor({ output }: Context) {
-    this.#progress = output.progress();
-  }
-
-  of(name: string): (event: InstallEvent) => void {
-    return (event) => {
-      if (event.event === 'waiting') this.#enter('wait', 'for another install to finish');
-      if (event.event === 'phase') this.#enter(event.name, name);
-      if (event.event === 'progress') this.#bytes.set(name, event);
-      if (event.event === 'installed') this.#bytes.delete(name);
-      if (event.event === 'progress') this.#draw();
-    };
-  }
-
-  stop(): void {
-    this.#progress.stop();
-  }
-
-  #enter(phase: string, detail: string): void {
-    if (phase !== this.#phase) this.#progress.phase(phase, detail);
-    this.#phase = phase;
-  }
-
-  #draw(): void {
-    let [bytes, bytesTotal]: [number, number | null] = [0, 0];
-    for (const part of this.#bytes.values()) {
-      bytes += part.bytes;
-      bytesTotal =
-        part.bytesTotal === null || bytesTotal === null ? null : bytesTotal + part.bytesTotal;
-    }
-    const fraction =
-      bytesTotal === null || bytesTotal === 0 ? null : Math.min(1, bytes / bytesTotal);
-    this.#progress.update(formatBytesOf(bytes, bytesTotal), fraction);
   }
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { HyperLlamaError } from '../base/errors.ts';
-import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { Engine, Installation, LaunchPlan } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from './engine-set.ts';
 import { environmentOf, environmentPython } from './environment.ts';
@@ -40,14 +40,24 @@ export async function fetchMissing(
 }
 
 export async function startSession(
-  planned: { readonly engine: Engine; readonly plan: LaunchPlan },
+  planned: {
+    readonly engine: Engine;
+    readonly plan: LaunchPlan;
+    /** Absent = the one of the plan's recipe that is in use. */
+    readonly environment?: Installation;
+  },
   limits: StartLimits,
   context: Context,
 ): Promise<Session> {
   const { engine, plan } = planned;
   // An engine without its guard holds the memory that this start needs.
-  await reapDeadSessions(context.paths, context.python);
-  const environment = plan.executable === null ? await environmentOf(context.paths, plan) : null;
+  const { failure } = await reapDeadSessions(context.paths, context.python);
+  if (failure !== null)
+    context.log.warn('dead sessions could not be cleared', { because: failure });
+  const environment =
+    plan.executable === null
+      ? (planned.environment ?? (await environmentOf(context.paths, plan)))
+      : null;
   const python =
     environment === null ? (await context.python()).executable : environmentPython(environment);
   const progress = context.output.progress();

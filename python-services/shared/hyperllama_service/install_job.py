@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from .events import decode, emit
 from .install_failures import classify_failure
+from .install_index import why_unreachable
 from .install_run import Progress, folder_bytes, run_child
 from .install_tools import NoInstallerError, Tool, child_environment, choose_tool
 
 if TYPE_CHECKING:
     from .install_run import Caller
+    from .install_tools import Place
 
 ASK_DEADLINE_S = 10.0
 # The words in which pip and uv say that everything has been fetched.
 _FETCHED = re.compile(r"Installing collected|Prepared \d")
+# More than an environment without packages takes: uv has begun to put them there.
+LINKED_BYTES_MIN = 1024 * 1024
 
 
 class InstallError(Exception):
@@ -42,7 +46,7 @@ class Job:
         self._caller = caller
         self._lock = lock
         self._phase = ""
-        self._cache: str | None = None
+        self._cache: UvCache | None = None
         self._progress = Progress(self._size, order["bytesDownload"])
 
     def choose_tool(self) -> Tool:
@@ -56,8 +60,30 @@ class Job:
         except NoInstallerError as error:
             raise InstallError("HL_ENGINE_INSTALL_FAILED", str(error)) from error
         if tool.name == "uv":
-            self._cache = _uv_cache(tool, self.environment)
+            folder = _uv_cache(tool, self.environment)
+            self._cache = None if folder is None else UvCache(folder)
         return tool
+
+    def fetch(self, tool: Tool, lock: str, place: Place) -> None:
+        """Install the locked packages at `place`; from uv's cache where the index refuses.
+
+        Raises:
+            InstallError: it failed.
+        """
+        index = self.order["index"]
+        refusal = self.why_offline(tool)
+        if refusal is not None and tool.name != "uv":
+            raise InstallError("HL_OFFLINE", refusal)
+        try:
+            self.run(tool.install(lock, place, index, is_offline=refusal is not None))
+        except InstallError as error:
+            if refusal is None or error.code != "HL_OFFLINE":
+                raise
+            raise InstallError("HL_OFFLINE", refusal) from error
+
+    def why_offline(self, tool: Tool) -> str | None:
+        """Return why the index that `tool` would ask refuses, `None` when it may be asked."""
+        return why_unreachable(tool, self.order["index"], self.environment)
 
     def enter(self, phase: str) -> None:
         """Say that a phase begins; its bytes count from the start."""
@@ -65,8 +91,8 @@ class Job:
             return
         self._phase = phase
         emit({"event": "phase", "name": phase})
-        kind = "bytesDownload" if phase == "download" else "bytesOnDisk"
-        self._progress.restart(self.order[kind])
+        kinds = {"download": "bytesDownload", "install": "bytesOnDisk"}
+        self._progress.restart(self.order[kinds[phase]] if phase in kinds else None)
 
     def run(self, command: list[str], environment: dict[str, str] | None = None) -> list[str]:
         """Run a child of this install to its end and return what it printed.
@@ -94,9 +120,13 @@ class Job:
         size = folder_bytes(self.staging)
         if self._phase != "download" or self._cache is None:
             return size
-        # uv unpacks into its cache while it downloads, so the bytes seen are unpacked ones.
-        size += folder_bytes(*_uv_downloads(self._cache))
-        return int(size * self.order["bytesDownload"] / max(1, self.order["bytesOnDisk"]))
+        if size > LINKED_BYTES_MIN:
+            # Nothing was left to fetch, and uv says a word only after it has fetched something.
+            self.enter("install")
+            return size
+        # uv unpacks while it downloads, so the bytes seen are unpacked ones.
+        unpacked = self._cache.bytes_new()
+        return int(unpacked * self.order["bytesDownload"] / max(1, self.order["bytesOnDisk"]))
 
     def _failure(self, code: int, lines: list[str]) -> tuple[str, str]:
         for line in reversed(lines):
@@ -122,9 +152,29 @@ def _uv_cache(tool: Tool, environment: dict[str, str]) -> str | None:
     return done.stdout.decode().strip() or None
 
 
-def _uv_downloads(cache: str) -> list[str]:
-    """Return the folders in which uv keeps what it has not finished fetching."""
+class UvCache:
+    """What uv has fetched since this began, by what came into its cache."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._sizes = dict.fromkeys(self._archives(), 0)
+
+    def bytes_new(self) -> int:
+        """Return the unpacked bytes of packages that are being fetched or were fetched."""
+        # A package lies in `.tmp…` until it is whole; then it is renamed, and changes no more.
+        size = folder_bytes(*(f"{self._folder}/{name}" for name in _names(self._folder, ".tmp")))
+        for path in self._archives():
+            if path not in self._sizes:
+                self._sizes[path] = folder_bytes(path)
+        return size + sum(self._sizes.values())
+
+    def _archives(self) -> list[str]:
+        folders = [f"{self._folder}/{name}" for name in _names(self._folder, "archive-")]
+        return [f"{folder}/{name}" for folder in folders for name in _names(folder, "")]
+
+
+def _names(folder: str, prefix: str) -> list[str]:
     try:
-        return [entry.path for entry in os.scandir(cache) if entry.name.startswith(".tmp")]
+        return [name for name in os.listdir(folder) if name.startswith(prefix)]
     except OSError:
         return []

@@ -43,7 +43,7 @@ def make_environment(job: Job) -> str:
     if _names_packages(lock):
         modules = os.path.join(root, "lib", _python_name(), "site-packages")
         place = Place(modules, python, is_environment=True)
-        job.run(tool.install(str(lock), place, order["index"]))
+        job.fetch(tool, str(lock), place)
     job.enter("prepare")
     service = {**job.environment, "HYPERLLAMA_RECIPE": order["recipe"]}
     job.run([python, order["service"], "prepare"], service)
@@ -83,7 +83,7 @@ def make_package_file(job: Job) -> str:
     lock.write_text(order["requirement"] + "\n", encoding="utf-8")
     folder = os.path.join(job.staging, "package")
     place = Place(folder, sys.executable, is_environment=False)
-    job.run(tool.install(str(lock), place, order["index"]))
+    job.fetch(tool, str(lock), place)
     job.enter("prepare")
     source = os.path.join(folder, order["member"])
     if not os.path.isfile(source):
@@ -124,6 +124,9 @@ def _complete_lock(job: Job, tool: Tool) -> Path:
         return recorded
     wheels = Path(job.staging, "wheels")
     pip = tool if tool.name == "pip" else find_pip(job.environment, f"{job.staging}/.pip")
+    refusal = job.why_offline(pip)
+    if refusal is not None:
+        raise InstallError("HL_OFFLINE", refusal)
     job.run(pip.download(str(lock), str(wheels), job.order["index"]))
     made = Path(job.staging, lock.name)
     made.write_text("".join(f"{line}\n" for line in _hashed(text, wheels)), encoding="utf-8")

@@ -59,8 +59,17 @@ class Tool:
         self.version = version
         self.command = command
 
-    def install(self, requirements: str, place: Place, index: str | None) -> list[str]:
-        """Return the command that installs the locked `requirements` file at `place`."""
+    def install(
+        self, requirements: str, place: Place, index: str | None, *, is_offline: bool = False
+    ) -> list[str]:
+        """Return the command that installs the locked `requirements` file at `place`.
+
+        Args:
+            requirements: path of the lock.
+            place: where the packages go.
+            index: the only one to ask, `None` = the configured one.
+            is_offline: take what an earlier install has kept; uv alone can do that.
+        """
         flags = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
         flags += ["--requirement", requirements]
         if index is not None:
@@ -69,6 +78,8 @@ class Tool:
             flags += ["--python", place.python, "--no-progress", "--compile-bytecode"]
             if not place.is_environment:
                 flags += ["--target", place.folder]
+            if is_offline:
+                flags.append("--offline")
             return [*self.command, "pip", "install", *flags]
         # The environment has no pip of its own, and pip before 22.3 cannot work on another one.
         flags += ["--target", place.folder]

@@ -2,7 +2,6 @@
  * Answers: an engine's `check` from its data: every reason against it, or the artifact, device and
  * memory it would use. What is special to one engine comes in as `extra`.
  */
-import type { Machine } from '../../hardware/machine.ts';
 import type { Artifact } from '../../models/model.ts';
 import type {
   EngineInput,
@@ -14,10 +13,11 @@ import type {
 } from '../engine.ts';
 import { formatReason, loadableArtifacts } from './artifacts.ts';
 import { checkContext } from './context.ts';
-import { acceleratorTargets, describeTarget, type Target } from './devices.ts';
+import { acceleratorTargets, type Target } from './devices.ts';
 import { fit, type FitRules } from './fit.ts';
 import { checkNeeds, checkTask } from './needs.ts';
 import { checkMachine, checkTarget } from './requirements.ts';
+import { idleNote } from './usable.ts';
 
 export interface CheckRules {
   readonly traits: readonly Trait[];
@@ -82,18 +82,9 @@ function targetsToTry(
   if (!rules.requirements.devices.includes('cpu') && cards.length > 0) {
     return { targets: cards, notes: [] };
   }
-  return { targets: [CPU], notes: cards.map((target) => idleNote(rules, machine, target)) };
-}
-
-/** The loud word about a card that is there and cannot be used. */
-function idleNote(rules: CheckRules, machine: Machine, target: Target): Reason {
-  const reasons = checkTarget(rules.requirements, machine, target);
-  const why = reasons.map(({ because }) => because).join('; ');
   return {
-    code: 'gpu-idle',
-    because: `computes on the CPU and leaves ${describeTarget(target)} idle: ${why}`,
-    // A newer driver is no help to a card that is too old.
-    hint: reasons.every(({ hint }) => hint !== null) ? (reasons[0]?.hint ?? null) : null,
+    targets: [CPU],
+    notes: cards.map((target) => idleNote(rules.requirements, machine, target)),
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Machine } from '../../hardware/machine.ts';
 import type { DeviceKind, Engine, EnvironmentRecipe } from '../engine.ts';
 import { acceleratorTargets } from './devices.ts';
+import { checkTarget } from './requirements.ts';
 
 /** The first that matches; `null` when the engine cannot be installed for this device. */
 export function recipeFor(
@@ -19,4 +20,23 @@ export function recipeFor(
     );
   });
   return found ?? null;
+}
+
+/**
+ * The one that `engines install` takes, as a start would: for the first card the engine can drive,
+ * else for the CPU; else that of a card, so that there is something to say why it cannot be used.
+ */
+export function recipeForMachine(
+  engine: Pick<Engine, 'environments' | 'requirements'>,
+  machine: Machine,
+): EnvironmentRecipe | null {
+  const targets = acceleratorTargets(machine);
+  const usable = targets.filter(
+    (target) => checkTarget(engine.requirements, machine, target).length === 0,
+  );
+  const devices = [...usable, { device: 'cpu' as const }, ...targets].map(({ device }) => device);
+  return (
+    devices.map((device) => recipeFor(engine, machine, device)).find((found) => found !== null) ??
+    null
+  );
 }

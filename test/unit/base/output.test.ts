@@ -6,7 +6,6 @@ import {
   createOutput,
   createStyle,
   errorJson,
-  formatBytesOf,
   formatError,
   progressBar,
 } from '../../../src/base/output.ts';
@@ -109,11 +108,6 @@ describe('progress', () => {
         expect(progressBar(fraction)).toMatch(/^\[[█░]{20}\] \d+ %$/);
       }),
     );
-  });
-
-  it('says how much of how much, where the total is known', () => {
-    expect(formatBytesOf(49 * 2 ** 20, 89 * 2 ** 20)).toBe('49 MiB of 89 MiB');
-    expect(formatBytesOf(49 * 2 ** 20, null)).toBe('49 MiB');
   });
 });
 

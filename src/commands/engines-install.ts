@@ -1,0 +1,93 @@
+/** `hyperllama engines install`: one engine into an environment of its own. */
+import type { Context } from '../base/context.ts';
+import { fail } from '../base/errors.ts';
+import { formatBytes, formatDuration } from '../base/units.ts';
+import type { Engine, EnvironmentRecipe } from '../engines/engine.ts';
+import { recipeFor, recipeForMachine } from '../engines/shared/recipes.ts';
+import { idleCards, machineReasons } from '../engines/shared/usable.ts';
+import type { Machine } from '../hardware/machine.ts';
+import { serviceFolderOf } from '../launch/engine-set.ts';
+import {
+  installEnvironment,
+  useEnvironment,
+  type InstalledEnvironment,
+} from '../launch/environment.ts';
+import { InstallProgress } from '../launch/install-progress.ts';
+import { preflight } from '../launch/preflight.ts';
+import { thisMachine } from '../pipeline.ts';
+import { findEngine } from './find-engine.ts';
+import type { CommonOptions } from './shared.ts';
+
+export interface InstallOptions extends CommonOptions {
+  readonly device?: string;
+}
+
+export async function installEngine(
+  id: string,
+  options: InstallOptions,
+  context: Context,
+): Promise<void> {
+  const engine = await findEngine(id, context);
+  const machine = await thisMachine(context);
+  const recipe = chooseRecipe(engine, machine, options);
+  const { output, paths } = context;
+  const isFallback = options.device !== 'cpu' && recipe.when.devices.includes('cpu');
+  for (const { because, hint } of isFallback ? idleCards(engine, machine) : []) {
+    output.note(` ${engine.name} ${because}${hint === null ? '' : ` (${hint})`}`);
+  }
+  const { installation, durationMs } = await installRecipe({ engine, recipe, machine }, context);
+  // Who asks for this version by its name gets it, also where an update had chosen another one.
+  await useEnvironment(paths, id, installation);
+  const { version, build, path } = installation;
+  if (output.isJson) {
+    const facts = { id, version, build, recipe: recipe.id, path, durationMs };
+    return output.json({ schema: 'hyperllama.install/1', ...facts });
+  }
+  output.text(`installed ${engine.name} ${version} in ${formatDuration(durationMs)}: ${path}\n`);
+}
+
+/** Checked, announced and installed with progress; what is there already is left as it is. */
+export async function installRecipe(
+  wanted: {
+    readonly engine: Engine;
+    readonly recipe: EnvironmentRecipe;
+    readonly machine: Machine;
+  },
+  context: Context,
+): Promise<{ readonly installation: InstalledEnvironment; readonly durationMs: number }> {
+  const { engine, recipe } = wanted;
+  const { output, paths, env, signal } = context;
+  const python = await preflight(wanted, context);
+  output.note(
+    ` ${engine.name} ${engine.versionPinned} (${recipe.id}): ${formatBytes(recipe.bytesDownload)} to download, ${formatBytes(recipe.bytesOnDisk)} on disk`,
+  );
+  const serviceFolder = await serviceFolderOf(engine, env);
+  const progress = new InstallProgress(context);
+  const onEvent = progress.of(engine.name);
+  return await installEnvironment(engine, recipe, {
+    paths,
+    python,
+    serviceFolder,
+    env,
+    signal,
+    onEvent,
+  }).finally(() => progress.stop());
+}
+
+function chooseRecipe(
+  engine: Engine,
+  machine: Machine,
+  { device }: InstallOptions,
+): EnvironmentRecipe {
+  if (device !== undefined && device !== 'cpu' && device !== 'auto') {
+    fail('HL_OPTION_INVALID', { option: '--device', value: device, expected: 'cpu or auto' });
+  }
+  if (!engine.isDriven) fail('HL_ENGINE_NOT_DRIVEN', { engine: engine.name, alternative: null });
+  const recipe =
+    device === 'cpu' ? recipeFor(engine, machine, 'cpu') : recipeForMachine(engine, machine);
+  if (recipe !== null) return recipe;
+  const known = machineReasons(engine, machine);
+  const because = `this version has no build of it for ${machine.os.platform ?? 'this system'}`;
+  const reasons = known.length > 0 ? known : [{ because, hint: null }];
+  return fail('HL_ENGINE_UNUSABLE', { engine: engine.name, recipe: null, reasons });
+}

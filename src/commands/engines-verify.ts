@@ -1,0 +1,90 @@
+/** `hyperllama engines verify`: each service proves by itself that its engine works here. */
+import type { Context } from '../base/context.ts';
+import { fail } from '../base/errors.ts';
+import { runCommand } from '../base/exec.ts';
+import type { Engine } from '../engines/engine.ts';
+import { serviceFolderOf } from '../launch/engine-set.ts';
+import {
+  environmentPython,
+  environmentsInUse,
+  type InstalledEnvironment,
+} from '../launch/environment.ts';
+import { knownEngines } from '../pipeline.ts';
+import { findEngine } from './find-engine.ts';
+
+/** Importing an engine from a cold disk, on the slowest machine. */
+const CHECK_DEADLINE_MS = 300_000;
+
+interface Finding {
+  readonly ok: boolean;
+  readonly code: string;
+  readonly because: string;
+  readonly hint: string | null;
+}
+
+interface Verified {
+  readonly id: string;
+  readonly version: string;
+  readonly ok: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** `id` = `null`: every engine that is installed. */
+export async function verifyEngines(id: string | null, context: Context): Promise<void> {
+  const { output } = context;
+  const engines = id === null ? await knownEngines(context) : [await findEngine(id, context)];
+  const verified: Verified[] = [];
+  // One after the other: each of them may fill the memory with what it imports.
+  for (const engine of engines) {
+    const [environment] = await environmentsInUse(context.paths, engine.id);
+    if (environment !== undefined) verified.push(await verify(engine, environment, context));
+  }
+  if (verified.some(({ ok }) => !ok)) process.exitCode = 6;
+  const [first] = verified;
+  if (id !== null && first === undefined) {
+    const because = 'there is no environment of it';
+    return fail('HL_ENGINE_NOT_INSTALLED', { engine: engines[0]?.name ?? id, id, because });
+  }
+  if (output.isJson) {
+    const value = id === null ? { engines: verified } : first;
+    return output.json({ schema: 'hyperllama.verify/1', ...value });
+  }
+  if (first === undefined) output.text('no engine is installed\n');
+  for (const { id: name, version, findings } of verified) {
+    if (id === null) output.text(`${name} ${version}\n`);
+    for (const { ok, code, because, hint } of findings) {
+      const remedy = hint === null ? '' : ` (${hint})`;
+      output.text(`${ok ? 'ok ' : 'bad'} ${code}: ${because}${remedy}\n`);
+    }
+  }
+}
+
+async function verify(
+  engine: Engine,
+  environment: InstalledEnvironment,
+  context: Context,
+): Promise<Verified> {
+  const service = `${await serviceFolderOf(engine, context.env)}/service.py`;
+  const result = await runCommand(environmentPython(environment), [service, 'check'], {
+    deadlineMs: CHECK_DEADLINE_MS,
+  });
+  const said =
+    result.kind !== 'exited'
+      ? []
+      : result.stdout
+          .split('\n')
+          .filter((line) => line.startsWith('{'))
+          // Our own services answer: a finding has these fields.
+          .map((line) => JSON.parse(line) as Finding);
+  const how = result.kind === 'exited' ? `exit ${result.code}` : result.kind;
+  const isGood = result.kind === 'exited' && result.code === 0 && said.length > 0;
+  const findings = isGood ? said : [...said, silence(engine, how)];
+  const { id } = engine;
+  return { id, version: environment.version, ok: findings.every(({ ok }) => ok), findings };
+}
+
+function silence({ id }: Engine, how: string): Finding {
+  const because = `its service did not answer (${how})`;
+  const hint = `run \`hyperllama engines remove ${id}\`, then \`hyperllama engines install ${id}\``;
+  return { ok: false, code: id, because, hint };
+}
