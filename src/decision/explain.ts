@@ -26,11 +26,11 @@ export function explainDecision({ decision, plan }: Explained): string {
   const { because, rejected, row } = decision;
   const [first, ...rest] = because;
   const lines = [
-    headline(decision),
+    headline(decision, plan),
     factLine('machine', because, outText(rejected, 'machine')),
     factLine('format', because, outText(rejected, 'format')),
     factLine('workload', because, first?.because ?? ''),
-    labelled('memory', memoryText(decision)),
+    labelled('memory', memoryText(decision, plan)),
     labelled('evidence', `nothing measured here yet → decided by the tree, row ${row}`),
     ...rest
       .filter(({ code }) => !FACT_CODES.includes(code))
@@ -40,19 +40,31 @@ export function explainDecision({ decision, plan }: Explained): string {
       `           ${value === null ? flag : `${flag} ${value}`}`.padEnd(44).concat(`  ${why}`),
     ),
     ...environmentLines(plan),
+    guideLine(decision, plan),
     ...rejectedLines(rejected),
     ...overrideLines(decision, plan),
   ];
   return `${lines.filter((line) => line !== null).join('\n')}\n`;
 }
 
-function headline({ engine, rejected }: Decision): string {
+function headline({ engine, rejected }: Decision, plan: EnginePlan): string {
   const others = rejected.filter(({ isEligible }) => isEligible).map((other) => other.engine.name);
   const chose = `Chose ${engine.name}`;
-  const undriven = engine.isDriven ? '' : ' (this version cannot start it yet)';
+  const undriven = isStartable(plan) ? '' : ' (this version cannot start it yet)';
   if (others.length > 0) return `${chose}${undriven} over ${others.join(', ')}`;
   const isAlone = rejected.length > 0;
   return `${chose}${undriven}${isAlone ? ', the only engine that can serve this' : ''}`;
+}
+
+/** By an environment of ours or a program that is here; engines that are not driven have neither. */
+function isStartable({ recipe, executable }: EnginePlan): boolean {
+  return recipe !== null || executable !== null;
+}
+
+/** How a person gets a build that this version does not install. */
+function guideLine({ engine }: Decision, plan: EnginePlan): string | null {
+  const guide = engine.guides?.find(({ when }) => when.devices.includes(plan.device));
+  return isStartable(plan) || guide === undefined ? null : labelled('install', withHint(guide));
 }
 
 function factLine(code: string, because: readonly Reason[], consequence: string): string | null {
@@ -80,11 +92,11 @@ function kindOf(reason: Reason | undefined): 'machine' | 'format' | 'workload' {
   return WORKLOAD_CODES.includes(reason.code) ? 'workload' : 'machine';
 }
 
-function memoryText({ verdict }: Decision): string {
-  const { weightsBytes, kvCacheBytes, overheadBytes, basis } = verdict.memory;
-  const total = weightsBytes + kvCacheBytes + overheadBytes;
+function memoryText({ verdict }: Decision, { memoryBytes }: EnginePlan): string {
+  const { weights, kvCache, overhead } = memoryBytes;
+  const total = weights + kvCache + overhead;
   const slots = `${verdict.slots} × ${formatCount(verdict.contextTokens)} tokens`;
-  return `${formatBytes(total)} = weights ${formatBytes(weightsBytes)} + KV cache ${formatBytes(kvCacheBytes)} (${slots}) + its own ${formatBytes(overheadBytes)}, by ${basis}`;
+  return `${formatBytes(total)} = weights ${formatBytes(weights)} + KV cache ${formatBytes(kvCache)} (${slots}) + its own ${formatBytes(overhead)}, by ${verdict.memory.basis}`;
 }
 
 function environmentLines({ environment }: EnginePlan): readonly string[] {
@@ -104,7 +116,7 @@ function rejectedLines(rejected: readonly Rejected[]): readonly string[] {
   ];
 }
 
-function withHint({ because, hint }: Reason): string {
+function withHint({ because, hint }: Pick<Reason, 'because' | 'hint'>): string {
   return hint === null ? because : `${because} (${hint})`;
 }
 

@@ -2,6 +2,7 @@
 import type { Engine, Reason } from '../engines/engine.ts';
 import { artifactName } from '../engines/shared/artifacts.ts';
 import { describeTarget } from '../engines/shared/devices.ts';
+import { guideFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
 import type { Candidate, Situation } from './situation.ts';
 import { isPreferred, type TreeRow } from './tree.ts';
@@ -100,11 +101,18 @@ export function passedOver(row: TreeRow, winner: Candidate, { engine }: Candidat
   return { engine, reasons: [reason], isEligible: true };
 }
 
-export function notDriven({ engine }: Candidate): Rejected {
+/** A driven engine may still have no build for this device; its own guide says how to get one. */
+export function notDriven({ engine }: Candidate, machine: Machine): Rejected {
+  const guide = guideFor(engine, machine);
   const reason: Reason = {
     code: 'not-driven',
     because: 'could serve it, but this version cannot start it yet',
     hint: null,
   };
-  return { engine, reasons: [reason], isEligible: false };
+  const built: Reason = {
+    code: 'no-build',
+    because: `could serve it, but cannot be installed: ${guide?.because ?? 'there is no build of it for this device'}`,
+    hint: guide?.hint ?? null,
+  };
+  return { engine, reasons: [engine.isDriven ? built : reason], isEligible: false };
 }

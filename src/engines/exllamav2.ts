@@ -10,7 +10,13 @@ import { checkEngine, type CheckRules } from './shared/check.ts';
 import { features } from './shared/features.ts';
 import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
-import { TABBY_FIT, TABBY_LOG, TABBY_METRICS, tabbyArguments } from './shared/tabby-api.ts';
+import {
+  TABBY_FIT,
+  TABBY_LOG,
+  TABBY_METRICS,
+  tabbyArguments,
+  tabbyGuide,
+} from './shared/tabby-api.ts';
 
 const VERSION_PINNED = '0.3.2';
 
@@ -56,6 +62,7 @@ const engine: Engine = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   environments: [],
+  guides: [tabbyGuide('79126f904c2e00aece026b36bb70bbb87e4892b2', 'exllamav2')],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>

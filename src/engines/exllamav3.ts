@@ -20,7 +20,13 @@ import { parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
-import { TABBY_FIT, TABBY_LOG, TABBY_METRICS, tabbyArguments } from './shared/tabby-api.ts';
+import {
+  TABBY_FIT,
+  TABBY_LOG,
+  TABBY_METRICS,
+  tabbyArguments,
+  tabbyGuide,
+} from './shared/tabby-api.ts';
 
 /** The release that TabbyAPI asks for at that commit. */
 const VERSION_PINNED = '1.4.2';
@@ -125,6 +131,7 @@ const engine: Engine = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   environments: [],
+  guides: [tabbyGuide('e632af41eba68abeadc3437c62674360f2f8cbf1', 'exllamav3')],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>

@@ -204,6 +204,13 @@ const engine: Engine = {
       bytesOnDisk: 9_500_000_000,
     },
   ],
+  guides: [
+    {
+      when: { platforms: ['linux'], devices: ['amd'] },
+      because: 'its builds for ROCm are in images of its project, on no package index',
+      hint: 'https://docs.sglang.io says how to get one',
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) => {

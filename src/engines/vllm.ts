@@ -286,6 +286,18 @@ const engine: Engine = {
       bytesOnDisk: 9_500_000_000,
     },
   ],
+  guides: [
+    {
+      when: { platforms: ['linux'], devices: ['amd'] },
+      because: 'its builds for ROCm are on an index of its project and in images, for Python 3.12',
+      hint: 'https://docs.vllm.ai/en/stable/getting_started/installation/gpu/ says how to get one',
+    },
+    {
+      when: { platforms: ['darwin'], devices: ['apple'] },
+      because: 'its Metal build, `vllm-metal`, is compiled by an installer of its own',
+      hint: 'https://docs.vllm.ai/projects/vllm-metal/en/latest/installation/ says how to get it',
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) => {

@@ -3,7 +3,13 @@
  * parser and its server at the commits that the fixtures name; never run, it needs an NVIDIA card.
  */
 import { GIB } from '../../base/units.ts';
-import type { EngineInput, EngineMetrics, PlanArgument, VerdictOk } from '../engine.ts';
+import type {
+  EngineInput,
+  EngineMetrics,
+  InstallGuide,
+  PlanArgument,
+  VerdictOk,
+} from '../engine.ts';
 import { flag } from './args.ts';
 import { parserOf, type FamilyRow } from './families.ts';
 import type { FitRules } from './fit.ts';
@@ -29,6 +35,18 @@ export const TABBY_METRICS: EngineMetrics = {
   promptTokensTotal: null,
   outputTokensTotal: null,
 };
+
+const REPOSITORY = 'https://github.com/theroyallab/tabbyAPI';
+
+/** Its server is no package, and its licence asks for a word before it is fetched for somebody. */
+export function tabbyGuide(commit: string, id: string): InstallGuide {
+  return {
+    when: { platforms: ['linux'], devices: ['nvidia'] },
+    because:
+      'TabbyAPI, which serves it, is on no package index: it is run from its source (AGPL-3.0)',
+    hint: `\`git clone ${REPOSITORY} && cd tabbyAPI && git checkout ${commit.slice(0, 12)} && python3 -m venv venv && venv/bin/pip install '.[cu12]'\`; \`hyperllama plan MODEL --engine ${id}\` prints the command that serves`,
+  };
+}
 
 /** The cache is cut into pages of this many tokens. */
 const PAGE_TOKENS = 256;
