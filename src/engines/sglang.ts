@@ -216,7 +216,7 @@ const engine: Engine = {
   plan: (input, verdict) => {
     const layout = cardLayout(input, verdict);
     const { device } = verdict;
-    return makePlan(engine, input, verdictOfAll(verdict, layout), {
+    return makePlan(engine, input, verdictOfAll(input, verdict, layout), {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'sglang',
       args: planArguments(input, verdict, layout),

@@ -302,7 +302,7 @@ const engine: Engine = {
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) => {
     const layout = cardLayout(input, verdict);
-    return makePlan(engine, input, verdictOfAll(verdict, layout), {
+    return makePlan(engine, input, verdictOfAll(input, verdict, layout), {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? BUILDS[verdict.device] ?? 'vllm',
       args: planArguments(input, verdict, layout),

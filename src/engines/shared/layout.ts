@@ -55,15 +55,32 @@ export function cardLayout(input: EngineInput, verdict: VerdictOk): CardLayout {
 }
 
 /** The verdict for all copies together: their cards and the memory on them. */
-export function verdictOfAll(verdict: VerdictOk, { copies, accelerators }: CardLayout): VerdictOk {
-  const { weightsBytes, kvCacheBytes: kvBytes, overheadBytes, basis } = verdict.memory;
+export function verdictOfAll(
+  { model }: Pick<EngineInput, 'model'>,
+  verdict: VerdictOk,
+  layout: CardLayout,
+): VerdictOk {
+  const { copies, accelerators } = layout;
+  const { weightsBytes, overheadBytes, basis } = verdict.memory;
   const memory = {
     weightsBytes: weightsBytes * copies,
-    kvCacheBytes: kvBytes * copies,
+    kvCacheBytes: kvBytesOfCopy(model, verdict, layout) * copies,
     overheadBytes: overheadBytes * copies,
     basis,
   };
   return { ...verdict, accelerators, memory };
+}
+
+/** Its part of the requests, but never less than one full context. */
+function kvBytesOfCopy(
+  model: ModelInfo,
+  { memory, contextTokens }: VerdictOk,
+  { copies }: Pick<CardLayout, 'copies'>,
+): number {
+  const context = kvCacheBytes(model, { contextTokens, sequences: 1, bytesPerElement: 2 });
+  return copies === 1
+    ? memory.kvCacheBytes
+    : Math.ceil(Math.max(context ?? 0, memory.kvCacheBytes / copies));
 }
 
 /** From here on a slice of every expert on each card is too thin to keep it busy. */
@@ -85,7 +102,7 @@ const BLOCK_TOKENS = 128;
 export function kvBytesOnCard(
   model: ModelInfo,
   verdict: VerdictOk,
-  { tensor, pipeline }: Pick<CardLayout, 'tensor' | 'pipeline'>,
+  layout: Pick<CardLayout, 'tensor' | 'pipeline' | 'copies'>,
 ): number | null {
   const block = kvCacheBytes(model, {
     contextTokens: BLOCK_TOKENS,
@@ -93,8 +110,8 @@ export function kvBytesOnCard(
     bytesPerElement: 2,
   });
   if (block === null) return null;
-  const parts = pipeline * headParts(model, tensor);
-  return Math.ceil((verdict.memory.kvCacheBytes + block) / parts);
+  const parts = layout.pipeline * headParts(model, layout.tensor);
+  return Math.ceil((kvBytesOfCopy(model, verdict, layout) + block) / parts);
 }
 
 /** Into how many parts the cache is cut by heads; a latent one is not, each card has all of it. */
