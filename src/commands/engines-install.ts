@@ -99,7 +99,8 @@ export function refuseInstall(engine: Engine, machine: Machine): never {
   }
   const guide = guideFor(engine, machine);
   if (guide !== null) {
-    const { because, hint } = guide;
+    const { because } = guide;
+    const hint = `${guide.hint}; \`hyperllama plan MODEL --engine ${id}\` prints the command that serves`;
     fail('HL_ENGINE_INSTALL_FAILED', { engine: name, id, because, hint });
   }
   if (!engine.isDriven) fail('HL_ENGINE_NOT_DRIVEN', { engine: name, alternative: null });

@@ -98,7 +98,7 @@ function drivenNames(input: DecideInput): string | null {
 /** Driven, and by a build for the device it would compute on: ours, or one that is here. */
 function isStartable(
   { engine, verdict }: Candidate,
-  { machine, installations }: DecideInput,
+  { machine, installations }: Pick<DecideInput, 'machine' | 'installations'>,
 ): boolean {
   const isForeign = installations.get(engine.id)?.recipe === null;
   return engine.isDriven && (isForeign || recipeFor(engine, machine, verdict.device) !== null);
@@ -115,11 +115,15 @@ function judge(input: DecideInput): Judged {
   for (const engine of enginesAsked(input)) {
     const verdict = engine.check(engineInput(input, engine));
     const isAsked = input.engineId !== undefined;
-    if (!verdict.isOk) refused.push({ engine, reasons: verdict.reasons, isEligible: false });
+    if (!verdict.isOk) refused.push(refusal(engine, verdict.reasons));
     else if (isAsked || !isProofOnly({ engine, verdict })) candidates.push({ engine, verdict });
-    else refused.push({ engine, reasons: [PROOF_ONLY], isEligible: false });
+    else refused.push(refusal(engine, [PROOF_ONLY]));
   }
   return { candidates, refused };
+}
+
+function refusal(engine: Engine, reasons: readonly Reason[]): Rejected {
+  return { engine, reasons, isEligible: false, isStartable: false };
 }
 
 /** It runs on a CPU and was never made for one: only who asks for it by name gets it. */
@@ -170,9 +174,14 @@ function choose(input: DecideInput, judged: Judged, candidates: readonly Candida
       : [
           rowReason(row, situation, winner),
           ...factReasons(situation, winner),
-          ...candidateReasons(row, others),
+          ...candidateReasons(row, others, (candidate) => isStartable(candidate, input)),
         ],
-    rejected: [...others.map((other) => passedOver(row, winner, other)), ...judged.refused],
+    rejected: [
+      ...others.map((other) =>
+        passedOver(row, winner, { ...other, isStartable: isStartable(other, input) }),
+      ),
+      ...judged.refused,
+    ],
     basis: 'tree',
     row: isAsked ? 'asked' : row.id,
   };

@@ -64,7 +64,9 @@ function isStartable({ recipe, executable }: EnginePlan): boolean {
 /** How a person gets a build that this version does not install. */
 function guideLine({ engine }: Decision, plan: EnginePlan): string | null {
   const guide = engine.guides?.find(({ when }) => when.devices.includes(plan.device));
-  return isStartable(plan) || guide === undefined ? null : labelled('install', withHint(guide));
+  return isStartable(plan) || guide === undefined
+    ? null
+    : labelled('install', `${guide.because}: ${guide.hint}`);
 }
 
 function factLine(code: string, because: readonly Reason[], consequence: string): string | null {
@@ -116,16 +118,15 @@ function rejectedLines(rejected: readonly Rejected[]): readonly string[] {
   ];
 }
 
-function withHint({ because, hint }: Pick<Reason, 'because' | 'hint'>): string {
+function withHint({ because, hint }: Reason): string {
   return hint === null ? because : `${because} (${hint})`;
 }
 
 function overrideLines({ rejected, engine }: Decision, plan: EnginePlan): readonly string[] {
   const eligible = rejected.filter(({ isEligible }) => isEligible);
   if (eligible.length === 0) return [];
-  const startable = [engine, ...eligible.map((other) => other.engine)].filter(
-    ({ isDriven }) => isDriven,
-  );
+  const others = eligible.filter((other) => other.isStartable).map((other) => other.engine);
+  const startable = isStartable(plan) ? [engine, ...others] : others;
   const measure = startable.map(
     ({ id }) => `hyperllama bench ${plan.model.ref} -i 5 --engine ${id}`,
   );

@@ -62,7 +62,7 @@ const engine: Engine = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   environments: [],
-  guides: [tabbyGuide('79126f904c2e00aece026b36bb70bbb87e4892b2', 'exllamav2')],
+  guides: [tabbyGuide('79126f904c2e00aece026b36bb70bbb87e4892b2')],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>

@@ -131,7 +131,7 @@ const engine: Engine = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   environments: [],
-  guides: [tabbyGuide('e632af41eba68abeadc3437c62674360f2f8cbf1', 'exllamav3')],
+  guides: [tabbyGuide('e632af41eba68abeadc3437c62674360f2f8cbf1')],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>

@@ -172,7 +172,7 @@ const engine: Engine = {
       when: { platforms: ['linux'], devices: ['nvidia'] },
       because:
         "what the package index has of it is a placeholder that fetches the real package from NVIDIA's own index, https://pypi.nvidia.com",
-      hint: `where that index can be reached: \`pip install --extra-index-url https://pypi.nvidia.com tensorrt-llm==${VERSION_PINNED}\` in an environment of its own; \`hyperllama plan MODEL --engine tensorrt-llm\` prints the command that serves`,
+      hint: `where it can be reached, \`pip install --extra-index-url https://pypi.nvidia.com tensorrt-llm==${VERSION_PINNED}\` in an environment of its own`,
     },
   ],
   features: FEATURES,

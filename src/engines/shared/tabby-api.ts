@@ -39,12 +39,12 @@ export const TABBY_METRICS: EngineMetrics = {
 const REPOSITORY = 'https://github.com/theroyallab/tabbyAPI';
 
 /** Its server is no package, and its licence asks for a word before it is fetched for somebody. */
-export function tabbyGuide(commit: string, id: string): InstallGuide {
+export function tabbyGuide(commit: string): InstallGuide {
   return {
     when: { platforms: ['linux'], devices: ['nvidia'] },
     because:
       'TabbyAPI, which serves it, is on no package index: it is run from its source (AGPL-3.0)',
-    hint: `\`git clone ${REPOSITORY} && cd tabbyAPI && git checkout ${commit.slice(0, 12)} && python3 -m venv venv && venv/bin/pip install '.[cu12]'\`; \`hyperllama plan MODEL --engine ${id}\` prints the command that serves`,
+    hint: `\`git clone ${REPOSITORY} && cd tabbyAPI && git checkout ${commit.slice(0, 12)} && python3 -m venv venv && venv/bin/pip install '.[cu12]'\``,
   };
 }
 
