@@ -1,4 +1,5 @@
 /** What `engines install` says where it installs nothing, on machines nobody has here. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
 import { refuseInstall } from '../../../src/commands/engines-install.ts';
@@ -49,10 +50,18 @@ describe('an engine without a build of ours', () => {
     expect(refusal('exllamav2', 'synthetic-rtx-4090').hint).toContain('git checkout 79126f904c2e');
   });
 
-  it("TensorRT-LLM's placeholder is called one, with the index it fetches from", () => {
+  it("TensorRT-LLM's placeholder is called one, with the index it names when it fails", () => {
+    const recorded = readFileSync(
+      new URL('../../fixtures/engines/tensorrt-llm/install.txt', import.meta.url),
+      'utf8',
+    );
+    const [index] = /https:\/\/[\w.]+/.exec(recorded) ?? [];
     const { message, hint } = refusal('tensorrt-llm', 'synthetic-h200');
-    expect(message).toContain("placeholder that fetches the real package from NVIDIA's own index");
-    expect(hint).toContain('--extra-index-url https://pypi.nvidia.com tensorrt-llm==1.2.1');
+    expect(message).toContain(
+      `a placeholder that fetches the real package from NVIDIA's own index`,
+    );
+    expect(message).toContain(String(index));
+    expect(hint).toContain(`--extra-index-url ${index} tensorrt-llm==1.2.1`);
   });
 
   it('a card it can drive is never left idle for a build for the CPU', () => {
