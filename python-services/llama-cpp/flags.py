@@ -66,6 +66,14 @@ def _word(path: str, values: dict[str, Any]) -> Callable[[Any, Any, str], None]:
     return _put(path, read)
 
 
+def listen_on(_module: Any, params: Any, text: str) -> None:
+    """Set where it listens. One address only before 2026.10: an update starts both versions."""
+    if hasattr(params, "hostnames"):
+        params.hostnames = text.split(",")
+    else:
+        params.hostname = text
+
+
 def _ignored(_module: Any, _params: Any, _text: str) -> None:
     """Accept what is already so in this build."""
 
@@ -112,7 +120,7 @@ def _tensor_split(text: str) -> list[float]:
 # Flags with a value.
 VALUED: dict[str, Callable[[Any, Any, str], None]] = {
     "--model": _put("model.path", str),
-    "--host": _put("hostnames", lambda text: text.split(",")),
+    "--host": listen_on,
     "--port": _put("port", _whole(0)),
     "--alias": _put("model_alias", lambda text: set(text.split(","))),
     "--ctx-size": _put("n_ctx", _whole(0)),

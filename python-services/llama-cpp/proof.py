@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from flags import listen_on
 from hyperllama_service.describe import devices, installed_version
 from hyperllama_service.events import emit
 from proof_model import CONTEXT_TOKENS, write_proof_model
@@ -85,7 +86,7 @@ def decode(model: str) -> int:
     params.model.path = model
     # A relative path: the folder may lie too deep for the 107 bytes a socket's path may have.
     os.chdir(os.path.dirname(model))
-    params.hostnames = ["proof.sock"]
+    listen_on(xllamacpp, params, "proof.sock")
     params.n_ctx = CONTEXT_TOKENS
     params.n_parallel = 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1

@@ -38,7 +38,7 @@ class Words:
 @pytest.fixture
 def params() -> SimpleNamespace:
     parts = ("model", "cpuparams", "cpuparams_batch", "sampling", "mmproj")
-    return SimpleNamespace(**{part: SimpleNamespace() for part in parts})
+    return SimpleNamespace(hostnames=[], **{part: SimpleNamespace() for part in parts})
 
 
 def apply(params: object, *argv: str) -> None:
@@ -51,6 +51,12 @@ def apply(params: object, *argv: str) -> None:
         common_reasoning_format=Words(),
     )
     flags.apply_flags(module, params, list(argv))
+
+
+def test_listens_also_with_a_release_that_knows_one_address(params: SimpleNamespace) -> None:
+    del params.hostnames
+    apply(params, "--host", "/run/e.sock")
+    assert params.hostname == "/run/e.sock"
 
 
 def test_sets_the_attribute_behind_each_flag(params: SimpleNamespace) -> None:

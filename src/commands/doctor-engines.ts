@@ -4,8 +4,8 @@
  */
 import type { Context } from '../base/context.ts';
 import { toHyperLlamaError } from '../base/errors.ts';
-import { runCommand } from '../base/exec.ts';
-import { formatBytes } from '../base/units.ts';
+import { runCommand, type CommandResult } from '../base/exec.ts';
+import { formatBytes, formatDuration } from '../base/units.ts';
 import type { Engine } from '../engines/engine.ts';
 import { recipeForMachine } from '../engines/shared/recipes.ts';
 import { idleCards, machineReasons } from '../engines/shared/usable.ts';
@@ -68,12 +68,24 @@ async function healthOf(
   });
   const what = `${name} ${version} (${recipe ?? build})`;
   if (result.kind === 'exited' && result.code === 0) return good(id, what);
-  const how = result.kind === 'exited' ? `exit ${result.code}` : result.kind;
   return bad(
     id,
-    `${what} does not run: its Python at \`${environmentPython(environment)}\` ended with ${how}`,
+    `${what} does not run: its Python at \`${environmentPython(environment)}\` ${howEnded(result)}`,
     `run \`hyperllama engines remove ${id}\`, then \`hyperllama engines install ${id}\``,
   );
+}
+
+function howEnded(result: CommandResult): string {
+  switch (result.kind) {
+    case 'exited':
+      return `ended with exit code ${result.code}`;
+    case 'killed':
+      return `was ended by ${result.signal}`;
+    case 'missing':
+      return 'is not there';
+    case 'timeout':
+      return `did not answer in ${formatDuration(DESCRIBE_DEADLINE_MS)}`;
+  }
 }
 
 /** All that stands in the way of an install, each with its remedy. */

@@ -39,10 +39,14 @@ async function withSizes(
   const onDisk = environments.map(({ bytesOnDisk }) => bytesOnDisk ?? 0);
   const isNewest = row.version !== null && compareVersions(row.version, row.newest) >= 0;
   const recipe = isNewest || !row.isDriven ? null : recipeForMachine(engine, machine);
+  // After a rollback the newest lies there all the same.
+  const isHere = environments.some(
+    ({ recipe: id, version }) => id === recipe?.id && compareVersions(version, row.newest) >= 0,
+  );
   return {
     ...row,
     bytesOnDisk: environments.length === 0 ? null : onDisk.reduce((a, b) => a + b, 0),
-    bytesToInstall: recipe?.bytesDownload ?? null,
-    bytesNeeded: recipe?.bytesOnDisk ?? null,
+    bytesToInstall: isHere ? 0 : (recipe?.bytesDownload ?? null),
+    bytesNeeded: isHere ? 0 : (recipe?.bytesOnDisk ?? null),
   };
 }

@@ -29,6 +29,9 @@ function whatItTakes(row: EngineSizes): string {
   }
   if (!row.isDriven) return 'this version cannot start it yet';
   if (row.bytesToInstall === null || row.bytesNeeded === null) return '';
-  const size = `${formatBytes(row.bytesToInstall)} to download, ${formatBytes(row.bytesNeeded)} on disk`;
+  const size =
+    row.bytesToInstall === 0
+      ? 'the newest is on the disk'
+      : `${formatBytes(row.bytesToInstall)} to download, ${formatBytes(row.bytesNeeded)} on disk`;
   return `${size}: \`hyperllama engines ${row.installed ? 'update' : 'install'} ${row.id}\``;
 }

@@ -110,11 +110,11 @@ async function updateOne(
   await useEnvironment(paths, id, present);
   const { installation } = await installRecipe({ engine, recipe, machine }, context);
   const limits = { keepAliveMs: 0, startDeadlineMs: options.timeout ?? null };
-  const ask = async (installation: InstalledEnvironment): Promise<Probed> => ({
-    version: installation.version,
-    path: installation.path,
-    ...(await probe({ ...wanted, installation }, limits, context)),
-  });
+  const ask = async (installation: InstalledEnvironment): Promise<Probed> => {
+    const { version, path } = installation;
+    context.output.note(` a test question to ${engine.name} ${version}`);
+    return { version, path, ...(await probe({ ...wanted, installation }, limits, context)) };
+  };
   // Both, one right after the other: what the machine does just now then shows in both speeds.
   const from = await ask(present);
   const to = await ask(installation);

@@ -15,7 +15,9 @@ const show = async (...args: readonly string[]): Promise<string> =>
   transcript(await cli(args, { home: home.path }), home.path);
 
 /** Groups whose subcommands have a help of their own. */
-const SUBCOMMANDS = ['engines list', 'engines install', 'engines verify', 'engines remove'];
+const SUBCOMMANDS = ['list', 'install', 'verify', 'update', 'rollback', 'remove'].map(
+  (name) => `engines ${name}`,
+);
 
 describe('help', () => {
   it('lists the commands', async () => {

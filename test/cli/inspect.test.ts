@@ -6,7 +6,7 @@ import { FAKE_ENGINE, runCli, startCli } from '../support/cli.ts';
 import { temporaryHome, type TemporaryHome } from '../support/home.ts';
 import { preparedHome, type PreparedHome } from '../support/prepared-home.ts';
 import { writeTinyGguf } from '../support/tiny-gguf.ts';
-import { cli, CLI_DEADLINE_MS, filtered, transcript } from './transcript.ts';
+import { cli, CLI_DEADLINE_MS, filtered, transcript, withoutOtherEngines } from './transcript.ts';
 
 describe('in an empty home', () => {
   let home: TemporaryHome;
@@ -54,31 +54,32 @@ describe('in an empty home', () => {
   });
 
   it('doctor finds nothing wrong', async () => {
-    expect(await show(['doctor'])).toMatchInlineSnapshot(`
+    expect(withoutOtherEngines(await show(['doctor']), 'llama-cpp')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      ok  node       Node VERSION
-      ok  python     Python VERSION at \`PYTHON\`
-      ok  folders    \`~/data\` and the others can be written
-      ok  disk       SIZE free at \`~/data\`
-      ok  llama-cpp  llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
-      ok  vllm       vLLM is not installed; it is on first use, or by \`hyperllama engines install vllm\`
-      ok  sessions   0 sessions run, none is dead"
+      ok  node         Node VERSION
+      ok  python       Python VERSION at \`PYTHON\`
+      ok  folders      \`~/data\` and the others can be written
+      ok  disk         SIZE free at \`~/data\`
+      ok  llama-cpp    llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
+      ok  sessions     0 sessions run, none is dead
+      ok  installs     no killed install left anything behind"
     `);
   });
 
   it('doctor finds a missing Python, exits with 1 and names the remedy', async () => {
-    expect(await show(['doctor'], { PATH: '/no/such/folder' })).toMatchInlineSnapshot(`
+    const text = await show(['doctor'], { PATH: '/no/such/folder' });
+    expect(withoutOtherEngines(text, 'llama-cpp')).toMatchInlineSnapshot(`
       "exit 1
       --- stdout
-      ok  node       Node VERSION
-      bad python     no Python 3.10 or newer was found (tried \`python3\`)
-                     → install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`
-      ok  folders    \`~/data\` and the others can be written
-      ok  disk       SIZE free at \`~/data\`
-      ok  llama-cpp  llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
-      ok  vllm       vLLM is not installed; it is on first use, or by \`hyperllama engines install vllm\`
-      ok  sessions   0 sessions run, none is dead"
+      ok  node         Node VERSION
+      bad python       no Python 3.10 or newer was found (tried \`python3\`)
+                       → install Python 3 (Debian, Ubuntu: \`apt install python3 python3-pip\`; macOS: \`brew install python\`), or name one with \`--python /path/to/python3\`
+      ok  folders      \`~/data\` and the others can be written
+      ok  disk         SIZE free at \`~/data\`
+      ok  llama-cpp    llama.cpp is not installed; it is on first use, or by \`hyperllama engines install llama-cpp\`
+      ok  sessions     0 sessions run, none is dead
+      ok  installs     no killed install left anything behind"
     `);
   });
 
@@ -212,10 +213,18 @@ describe('with an engine installed', () => {
       --- stdout
       ok  import: standard library only"
     `);
+    expect(await show('engines', 'verify')).toMatchInlineSnapshot(`
+      "exit 0
+      --- stdout
+      fake 1.0.0
+      ok  import: standard library only"
+    `);
+    const row = (await show('engines')).split('\n').find((line) => line.startsWith('Fake'));
+    expect(row).toMatch(/^Fake +1\.0\.0 +1\.0\.0 +yes +\d+ [KM]iB$/);
     expect(await show('engines', 'remove', 'fake')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      removed ~/data/engines/fake/1.0.0-stdlib"
+      removed ~/data/engines/fake/1.0.0-stdlib, SIZE freed"
     `);
     expect(await show('engines', 'verify', 'fake')).toMatchInlineSnapshot(`
       "exit 6

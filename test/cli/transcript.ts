@@ -20,6 +20,7 @@ const FILTERS: readonly (readonly [RegExp, string])[] = [
   [/\bPython \d+\.\d+\.\d+ at `[^`]+`/g, 'Python VERSION at `PYTHON`'],
   [/\b\d+(?:\.\d+)? (?:MiB|GiB) free\b/g, 'SIZE free'],
   [/\b\d+(?:\.\d+)? (?:MiB|GiB) is needed\b/g, 'SIZE is needed'],
+  [/\b\d+(?:\.\d+)? (?:KiB|MiB|GiB) freed\b/g, 'SIZE freed'],
   [/\b\d+ (?:h|min) \d\d (?:min|s)\b/g, 'TIME'],
   [/\b\d+(?:\.\d+)? (?:ms|s)\b/g, 'TIME'],
   [/\b\d+(?:\.\d+)? tok\/s\b/g, 'SPEED'],
@@ -52,6 +53,15 @@ export function transcript(result: CliResult, home: string): string {
     .filter(([, text]) => text !== '')
     .map(([name, text]) => `--- ${name}\n${filtered(text, home)}`);
   return [end, ...parts].join('\n').trimEnd();
+}
+
+/** What `doctor` says of the machine and of one engine: the others depend on what machine this is. */
+export function withoutOtherEngines(text: string, id: string): string {
+  const kept = ['node', 'python', 'folders', 'disk', 'sessions', 'installs', id].join('|');
+  return text.replaceAll(
+    new RegExp(`^(?:ok |-- |bad) (?!(?:${kept}) ).*\\n(?: +→.*\\n)?`, 'gm'),
+    '',
+  );
 }
 
 export function filtered(text: string, home: string): string {

@@ -2,7 +2,7 @@
  * A machine with a GPU gets the GPU build or a loud word, never a CPU build in silence. The machine
  * is a recorded one, the package index a stand-in on loopback, the installer the real one.
  */
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../src/base/errors.ts';
@@ -110,6 +110,7 @@ describe('where the index of the GPU build cannot be reached', () => {
     const error = await failure(provision(lacking, context));
     expect([error.code, error.exitCode]).toEqual(['HL_ENGINE_GPU_BUILD_MISSING', 6]);
     expect(error.details['accelerator']).toContain('RTX 4090');
+    expect(error.message).toContain('its package index cannot be reached');
     expect(error.hint).toContain('--device cpu');
     expect(await installedEnvironments(context.paths, lacking.engine.id)).toEqual([]);
     const left = readdirSync(join(home.path, 'data'), { recursive: true }).map(String);
@@ -133,13 +134,25 @@ describe('where the index of the GPU build cannot be reached', () => {
 });
 
 describe('where the index has no such build', () => {
-  it('the start is refused in the same way', async () => {
+  it('the start fails for that reason, and nothing is said of an index that was away', async () => {
     await using index = await new IndexServer().listen();
     const error = await failure(
       provision(await onRtx4090(index.url), await contextWith(index.url)),
     );
-    expect(error.code).toBe('HL_ENGINE_GPU_BUILD_MISSING');
+    expect(error.code).toBe('HL_ENGINE_INSTALL_FAILED');
+    expect(error.message).not.toContain('reached');
     expect(index.asked.length).toBeGreaterThan(0);
+  });
+
+  it('so does a build that does not compute here', async () => {
+    await using index = await new IndexServer().listen();
+    const broken = {
+      'xllamacpp.py': 'raise ImportError("libcuda.so.1: cannot open shared object")',
+    };
+    index.serve({ ...STAND_IN, files: broken });
+    const error = await failure(provision(await onRtx4090(index.url), await contextWith(NOWHERE)));
+    expect(error.code).toBe('HL_ENGINE_INSTALL_FAILED');
+    expect(error.message).toContain('libcuda.so.1');
   });
 });
 
@@ -165,6 +178,8 @@ describe('where the index serves it', () => {
     const [environment] = await installedEnvironments(context.paths, lacking.engine.id);
     const { removeEnvironment } = await import('../../src/launch/environment.ts');
     if (environment !== undefined) await removeEnvironment(environment);
+    // What uv has kept are the right bytes: those it would install.
+    rmSync(join(home.path, 'uv-cache'), { recursive: true, force: true });
     const changed = `${STAND_IN.files['xllamacpp.py']}# changed\n`;
     index.serve({ ...STAND_IN, files: { 'xllamacpp.py': changed } });
     const error = await failure(provision(lacking, context));

@@ -40,6 +40,7 @@ export function makeWheel({ name, version, files }: StandIn): Buffer {
 export class IndexServer {
   readonly #server: Server;
   readonly #wheels = new Map<string, { readonly package: string; readonly bytes: Buffer }>();
+  #gate: Promise<void> = Promise.resolve();
   url = '';
   /** Paths that were asked for. */
   readonly asked: string[] = [];
@@ -51,7 +52,7 @@ export class IndexServer {
       const wheel = this.#wheels.get(path.replace(/^\/files\//, ''));
       const name = /^\/simple\/([^/]+)\/?$/.exec(path)?.[1];
       if (path.startsWith('/files/') && wheel !== undefined) {
-        response.end(wheel.bytes);
+        void this.#gate.then(() => response.end(wheel.bytes));
       } else if (name !== undefined && [...this.#wheels.values()].some((w) => w.package === name)) {
         response.setHeader('content-type', 'text/html');
         response.end(this.#page(name));
@@ -69,6 +70,13 @@ export class IndexServer {
     const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
     this.url = `http://127.0.0.1:${port}/simple`;
     return this;
+  }
+
+  /** From now on files are sent only once the returned function was called. */
+  holdFiles(): () => void {
+    const held = Promise.withResolvers<void>();
+    this.#gate = held.promise;
+    return held.resolve;
   }
 
   serve(standIn: StandIn): string {

@@ -11,7 +11,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,9 @@ import pytest
 from guarded import DEADLINE_S, SHARED, until
 from hyperllama_service import install_tools
 from hyperllama_service.install_failures import classify_failure
+from hyperllama_service.install_index import why_unreachable
+from hyperllama_service.install_job import UvCache
+from hyperllama_service.install_tools import Tool
 from package_index import PackageIndex, wheel
 
 WEIGHTS = b"weights " * 1000
@@ -232,6 +238,73 @@ def test_says_that_the_index_cannot_be_reached(place: Place) -> None:
     assert place.leftovers() == []
 
 
+def offline(place: Place) -> None:
+    """From now on nobody listens where the packages came from."""
+    place.index.close()
+
+
+def test_installs_without_an_index_what_uv_has_kept(any_place: Place) -> None:
+    if UV is None:
+        pytest.skip("uv is not on PATH")
+    assert any_place.start().wait("installed")["was"] == "new"
+    offline(any_place)
+    shutil.rmtree(any_place.target)
+    assert any_place.start().wait("installed")["was"] == "new"
+    shutil.rmtree(any_place.folder / "uv-cache")
+    shutil.rmtree(any_place.target)
+    failed = any_place.start().wait("failed")
+    assert (failed["code"], any_place.leftovers()) == ("HL_OFFLINE", [])
+
+
+def test_says_that_the_proxy_refuses(place: Place) -> None:
+    with refusing_proxy() as proxy:
+        https = "https://index.example/simple"
+        place.environment.update(PIP_INDEX_URL=https, UV_DEFAULT_INDEX=https, HTTPS_PROXY=proxy)
+        failed = place.start().wait("failed")
+    assert failed["code"] == "HL_OFFLINE"
+    assert "Tunnel connection failed: 403" in failed["because"]
+
+
+def test_asks_no_index_where_the_tool_may_look_elsewhere() -> None:
+    uv, pip = Tool("uv", "1", []), Tool("pip", "1", [])
+    nowhere = "http://127.0.0.1:9/simple"
+    refused = f"`{nowhere}`: Connection refused"
+    for tool, name in ((uv, "UV_DEFAULT_INDEX"), (uv, "UV_INDEX_URL"), (pip, "PIP_INDEX_URL")):
+        assert why_unreachable(tool, None, {name: nowhere}) == refused
+        assert why_unreachable(tool, nowhere, {}) == refused
+    assert why_unreachable(pip, None, {"PIP_INDEX_URL": nowhere, "PIP_FIND_LINKS": "/w"}) is None
+    assert why_unreachable(uv, None, {"UV_DEFAULT_INDEX": nowhere, "UV_INDEX": "x=y"}) is None
+    assert why_unreachable(uv, None, {"UV_DEFAULT_INDEX": "file:///wheels"}) is None
+    named = {"UV_DEFAULT_INDEX": "mirror=http://u:p@127.0.0.1:9/simple"}
+    assert why_unreachable(uv, None, named) == refused
+
+
+def test_a_silent_index_is_not_called_away() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/simple"
+        assert why_unreachable(Tool("uv", "1", []), url, {}) is None
+
+
+@contextmanager
+def refusing_proxy() -> Iterator[str]:
+    """Serve a proxy that turns every connection down, as those of companies do."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_CONNECT(self) -> None:
+            self.send_error(403)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_takes_the_index_that_the_order_names(place: Place) -> None:
     nowhere = "http://127.0.0.1:9/simple"
     place.environment.update(PIP_INDEX_URL=nowhere, UV_DEFAULT_INDEX=nowhere, UV_INDEX_URL=nowhere)
@@ -317,6 +390,61 @@ def test_a_killed_installer_blocks_nobody_and_leaves_nothing_for_long(place: Pla
     assert place.leftovers() == []
 
 
+@pytest.mark.parametrize("phase", ["install", "prepare", "describe"])
+def test_killed_in_any_phase_it_leaves_nothing_that_is_used(any_place: Place, phase: str) -> None:
+    service = any_place.service.read_text()
+    reached, go_on = any_place.folder / "reached", any_place.folder / "go-on"
+    wait = f"""
+import pathlib, time
+pathlib.Path({str(reached)!r}).touch()
+while not pathlib.Path({str(go_on)!r}).exists(): time.sleep(0.01)
+"""
+    if phase == "install":
+        # Bytecode is compiled at the end of that phase: by then everything has been put there.
+        install = any_place.start()
+        install.wait("phase")
+        assert install.wait("phase")["name"] == "install"
+    else:
+        verb = "prepare" if phase == "prepare" else "describe"
+        gate = "".join(f"    {line}\n" for line in wait.strip().splitlines())
+        any_place.service.write_text(f"import sys\nif sys.argv[1] == {verb!r}:\n{gate}" + service)
+        install = any_place.start()
+        until(reached.exists, f"`{verb}` was not reached")
+    install.process.kill()
+    install.process.wait(DEADLINE_S)
+    assert not (any_place.target / "hyperllama-environment.json").exists()
+    any_place.service.write_text(service)
+    go_on.touch()
+    assert any_place.start().wait("installed")["was"] == "new"
+    assert any_place.leftovers() == []
+
+
+def test_killed_between_its_last_two_steps_it_is_made_again(any_place: Place) -> None:
+    assert any_place.start().wait("installed")["was"] == "new"
+    marker = any_place.target / "hyperllama-environment.json"
+    marker.unlink()
+    assert any_place.start().wait("installed")["was"] == "new"
+    assert marker.exists()
+
+
+def test_sweeps_what_nobody_works_in_and_nothing_else(any_place: Place) -> None:
+    any_place.index.hold()
+    install = any_place.start()
+    assert any_place.index.reached_middle.wait(DEADLINE_S)
+    folder = any_place.target.parent
+    stale = folder / "1.0.0-cpu.staging-4711"
+    (stale / "environment").mkdir(parents=True)
+    whole = folder / "0.9.0-cpu"
+    whole.mkdir()
+    sweep = [sys.executable, "-m", "hyperllama_service.sweep", str(folder), str(folder / "none")]
+    done = subprocess.run(sweep, env=any_place.environment, capture_output=True, check=True)
+    removed = [json.loads(line)["path"] for line in done.stdout.splitlines()]
+    assert removed == [str(stale)]
+    assert whole.exists()
+    any_place.index.go_on.set()
+    assert install.wait("installed")["was"] == "new"
+
+
 def test_two_at_once_make_one_environment(any_place: Place) -> None:
     any_place.index.hold()
     first = any_place.start()
@@ -338,6 +466,48 @@ def test_tells_progress_while_it_waits_for_bytes(place: Place) -> None:
     assert 0 <= first["bytes"] <= second["bytes"] <= 10_000
     place.index.go_on.set()
     install.wait("installed")
+
+
+def test_counts_packages_that_are_whole_while_the_next_one_comes(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (cache / "archive-v0" / "old").mkdir(parents=True)
+    (cache / "archive-v0" / "old" / "file").write_bytes(bytes(1000))
+    fetched = UvCache(str(cache))
+    assert fetched.bytes_new() == 0
+    coming = cache / ".tmpAbc" / "package"
+    coming.mkdir(parents=True)
+    (coming / "file").write_bytes(bytes(300))
+    assert fetched.bytes_new() == 300
+    # Once whole it is renamed into the archive, and the next one begins.
+    coming.rename(cache / "archive-v0" / "new")
+    assert fetched.bytes_new() == 300
+    (cache / ".tmpAbc" / "file").write_bytes(bytes(50))
+    assert fetched.bytes_new() == 350
+
+
+def test_sees_the_half_of_a_package_that_has_come(place: Place) -> None:
+    size = 16_000_000
+    place.index.data = wheel(secrets.token_bytes(size))
+    place.write_lock()
+    place.index.hold()
+    install = place.start(bytesDownload=size, bytesOnDisk=size)
+    assert place.index.reached_middle.wait(DEADLINE_S)
+    # Both write in pieces of some size: a quarter of the whole is enough to have moved.
+    seen = until_progress(install, size // 4)
+    assert seen["bytes"] < size * 0.9
+    place.index.go_on.set()
+    install.wait("installed")
+
+
+def until_progress(install: Install, least: int) -> dict[str, Any]:
+    found: list[dict[str, Any]] = []
+
+    def has_come() -> bool:
+        found.append(install.wait("progress"))
+        return bool(found[-1]["bytes"] >= least)
+
+    until(has_come, f"{least} bytes were not seen")
+    return found[-1]
 
 
 def test_asks_for_room_before_it_fetches(any_place: Place) -> None:

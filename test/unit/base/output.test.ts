@@ -1,6 +1,6 @@
 /** How an error and a table look. */
 import * as fc from '../../support/property.ts';
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
 import {
   createOutput,
@@ -108,6 +108,51 @@ describe('progress', () => {
         expect(progressBar(fraction)).toMatch(/^\[[█░]{20}\] \d+ %$/);
       }),
     );
+  });
+});
+
+describe('progress without a terminal', () => {
+  const written: string[] = [];
+  beforeEach(() => {
+    vi.useFakeTimers();
+    written.length = 0;
+    vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+      written.push(String(text));
+      return true;
+    });
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+    vi.useRealTimers();
+  });
+
+  it('is a line every five seconds that moves, with size, rate and the time left', () => {
+    const options = { isJson: false, isQuiet: false, isVerbose: false };
+    const progress = createOutput(options, { CI: '1' }).progress();
+    progress.phase('download', 'Fake');
+    for (let second = 0; second <= 15; second += 1) {
+      progress.bytes(second * 2 ** 20, 40 * 2 ** 20);
+      vi.advanceTimersByTime(1000);
+    }
+    progress.stop();
+    expect(written).toEqual([
+      ' download 0 B of 40 MiB\n',
+      ' download 5 MiB of 40 MiB, 1 MiB/s, 35 s left (5.50 s)\n',
+      ' download 10 MiB of 40 MiB, 1 MiB/s, 30 s left (10.5 s)\n',
+      ' download 15 MiB of 40 MiB, 1 MiB/s, 25 s left (15.5 s)\n',
+    ]);
+  });
+
+  it('says nothing of a phase that is over at once, and nothing after its end', () => {
+    const options = { isJson: false, isQuiet: false, isVerbose: false };
+    const progress = createOutput(options, { CI: '1' }).progress();
+    progress.phase('download', 'Fake');
+    vi.advanceTimersByTime(100);
+    progress.phase('install', 'Fake');
+    vi.advanceTimersByTime(600);
+    progress.stop();
+    vi.advanceTimersByTime(60_000);
+    expect(written).toEqual([' install Fake\n']);
   });
 });
 

@@ -2,10 +2,12 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { CommandResult } from '../../../src/base/exec.ts';
 import { resolvePaths } from '../../../src/base/paths.ts';
 import {
   isGuardAlive,
   readLedger,
+  readReaped,
   sessionsFolder,
   type LedgerEntry,
 } from '../../../src/launch/ledger.ts';
@@ -73,5 +75,39 @@ describe.runIf(process.platform === 'linux')('isGuardAlive', () => {
 
   it('is false for a process that is gone', () => {
     expect(isGuardAlive(entry({ guard: { pid: 2 ** 22 + 1, startTime: 1 } }))).toBe(false);
+  });
+});
+
+describe('what the reaper said', () => {
+  const exited = (code: number, stdout: string, stderr = ''): CommandResult => ({
+    kind: 'exited',
+    code,
+    stdout,
+    stderr,
+  });
+  const REAPED = '{"event":"reaped","key":"0123abcd","pids":[41,42]}\n';
+  const DONE = '{"event":"done","sessions":1,"processes":2}\n';
+
+  it('is counted by the sessions it names', () => {
+    const reaped = readReaped(exited(0, REAPED + DONE));
+    expect(reaped).toEqual({ sessions: 1, processes: 2, failure: null });
+  });
+
+  it.each([
+    [exited(1, '', 'Traceback\nPermissionError: no'), 'PermissionError: no'],
+    [exited(1, REAPED + DONE), 'exit 1'],
+    [exited(0, ''), 'exit 0'],
+    [exited(0, REAPED), 'exit 0'],
+    [exited(0, `{"event":"failed","code":"X","because":"read-only"}\n${DONE}`), 'read-only'],
+    [{ kind: 'timeout' } as const, 'timeout'],
+    [{ kind: 'missing' } as const, 'missing'],
+    [{ kind: 'killed', signal: 'SIGKILL' } as const, 'killed'],
+  ])('is a failure when it ended badly or before its end: %j', (result, words) => {
+    expect(readReaped(result).failure).toContain(words);
+  });
+
+  it('keeps what it had done before it failed', () => {
+    const reaped = readReaped(exited(1, REAPED, 'OSError: gone'));
+    expect(reaped).toMatchObject({ sessions: 1, processes: 2 });
   });
 });
