@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from guarded import Guarded
 
 HERE = Path(__file__).resolve().parent
 SERVICE = str(HERE / "service.py")
@@ -102,6 +105,43 @@ def test_starts_the_server_of_the_package_and_keeps_the_run_token_readable(site:
     output, _ = process.communicate(timeout=60)
     # The same pid: the guard sees the server itself end, not something around it.
     assert output.strip() == f"['--model-path', '/m'] 1 {process.pid}"
+
+
+# Listens as the plan says, and tells its arguments; the guard asks for nothing more.
+LISTENER = """
+import socket, sys, time
+words = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+s = socket.socket()
+s.bind((words["--host"], int(words["--port"])))
+s.listen()
+print("serving", words["--model-path"], flush=True)
+time.sleep(600)
+"""
+
+
+def test_serve_guards_the_server_from_its_order_to_its_end(
+    site: Path, guarded: Callable[..., Guarded]
+) -> None:
+    package(site, {"launch_server.py": LISTENER})
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    session = guarded(
+        executable=None,
+        argv=["--model-path", "/m", "--host", "127.0.0.1", "--port", str(port)],
+        environment={"PYTHONPATH": str(site)},
+        address={"kind": "tcp", "host": "127.0.0.1", "port": port},
+    ).start(service=SERVICE)
+    pid = session.wait("spawned")["pid"]
+    session.wait("listening")
+    session.command("ready")
+    session.wait("ready")
+    session.command("stop")
+    exited = session.wait("exited")
+    assert (exited["signal"], exited["isWanted"]) == ("SIGTERM", True)
+    assert "serving /m" in exited["tail"]
+    session.finish()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_prepare_names_the_card_it_computed_on(site: Path) -> None:

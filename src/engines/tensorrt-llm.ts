@@ -3,6 +3,7 @@
  * never run, it needs an NVIDIA card and NVIDIA's own package index.
  */
 import { GIB } from '../base/units.ts';
+import type { Artifact } from '../models/model.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   Engine,
@@ -17,6 +18,7 @@ import type {
 import { flag, positional } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import type { Target } from './shared/devices.ts';
 import { parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
@@ -94,7 +96,24 @@ const RULES: CheckRules = {
       true,
     ),
   extra: checkTools,
+  refuseArtifact: refuseFp8,
 };
+
+/** NVIDIA's support matrix (2026): FP8 on Ada and later. */
+const FP8_CAPABILITY_MIN = '8.9';
+
+function refuseFp8(artifact: Artifact, { cards }: Target): Reason | null {
+  const old = cards.find(
+    ({ computeCapability }) =>
+      computeCapability !== null && compareVersions(computeCapability, FP8_CAPABILITY_MIN) < 0,
+  );
+  if (artifact.format !== 'fp8' || old === undefined) return null;
+  return {
+    code: 'compute-capability-too-low',
+    because: `computes fp8 from compute capability ${FP8_CAPABILITY_MIN} on, ${old.name} has ${old.computeCapability}`,
+    hint: 'name a version of the model in safetensors or awq',
+  };
+}
 
 function checkTools({ model, workload }: EngineInput): readonly Reason[] {
   if (!workload.needs.includes('tools') || parserOf(model, TOOL_PARSERS) !== null) return [];
