@@ -2,9 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
+import { engineFindings } from '../../../src/commands/doctor-engines.ts';
 import { refuseInstall } from '../../../src/commands/engines-install.ts';
 import { recipeForMachine } from '../../../src/engines/shared/recipes.ts';
 import { testMachine } from '../../fixtures/machines/load.ts';
+import { testContext } from '../../integration/context.ts';
+import { temporaryHome } from '../../support/home.ts';
 import { engineOf } from './gpu-cases.ts';
 
 function refusal(id: string, machine: string): Pick<HyperLlamaError, 'code' | 'message' | 'hint'> {
@@ -71,5 +74,18 @@ describe('an engine without a build of ours', () => {
     expect(refusal('vllm', 'synthetic-apple-m3-max-64gb').message).toContain('`vllm-metal`');
     expect(recipeForMachine(vllm, testMachine('synthetic-h200'))?.id).toBe('cuda');
     expect(recipeForMachine(vllm, testMachine('recorded-epyc-2core'))?.id).toBe('cpu');
+  });
+});
+
+describe('doctor', () => {
+  it('names the way to a build that no lock has', async () => {
+    using home = temporaryHome();
+    const engines = [engineOf('exllamav3'), engineOf('tensorrt-llm')];
+    const machine = testMachine('synthetic-rtx-4090');
+    const found = await engineFindings(engines, machine, await testContext(home.path));
+    expect(found.map(({ code, hint }) => [code, hint?.split(' ')[0]])).toEqual([
+      ['exllamav3', '`git'],
+      ['tensorrt-llm', 'where'],
+    ]);
   });
 });
