@@ -60,7 +60,7 @@ const REQUIREMENTS: Requirements = {
   // Its guide for AMD covers the Instinct cards.
   gfx: ['gfx942', 'gfx950'],
   glibcMin: '2.34',
-  // Its wheels are for 3.11 to 3.13.
+  // Its wheels are for 3.11 to 3.13; one of those it needs is for 3.12 at most.
   pythonMin: '3.11',
 };
 
@@ -200,6 +200,7 @@ const engine: Engine = {
       when: { platforms: ['linux'], devices: ['nvidia'] },
       lock: 'cuda.lock.txt',
       index: null,
+      // On disk as measured; the download is taken from vLLM's, whose libraries are the same.
       bytesDownload: 4_000_000_000,
       bytesOnDisk: 9_500_000_000,
     },
