@@ -8,7 +8,6 @@ import type {
   EngineInput,
   FormatSupport,
   PlanArgument,
-  Reason,
   Requirements,
   Trait,
   VerdictOk,
@@ -16,7 +15,7 @@ import type {
 import { flag } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
-import { parserOf, type FamilyRow } from './shared/families.ts';
+import { checkToolParser, parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
@@ -74,19 +73,8 @@ const RULES: CheckRules = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   fit: () => TABBY_FIT,
-  extra: checkTools,
+  extra: (input) => checkToolParser(input, parserOf(input.model, TOOL_FORMATS)),
 };
-
-function checkTools({ model, workload }: EngineInput): readonly Reason[] {
-  if (!workload.needs.includes('tools') || parserOf(model, TOOL_FORMATS) !== null) return [];
-  return [
-    {
-      code: 'need-unsupported',
-      because: `has no tool format for the architecture \`${model.architecture ?? 'unknown'}\``,
-      hint: null,
-    },
-  ];
-}
 
 /** What only this generation has: tool formats, images, layers shared by cards. */
 function ownArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {

@@ -13,7 +13,7 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag, toggle } from './shared/args.ts';
+import { degree, flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import { features } from './shared/features.ts';
@@ -131,8 +131,6 @@ function spreadArguments(
   { model, workload }: EngineInput,
   { tensor, pipeline, copies }: CardLayout,
 ): readonly (PlanArgument | null)[] {
-  const degree = (name: string, value: number, because: string): PlanArgument | null =>
-    value === 1 ? null : flag(name, value, { because, origin: 'machine' });
   const experts = expertDegree(model, tensor);
   const isLatent = model.attention?.some(({ kind }) => kind === 'mla') ?? false;
   return [

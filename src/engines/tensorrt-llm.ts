@@ -15,11 +15,11 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag, positional } from './shared/args.ts';
+import { degree, flag, positional } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import type { Target } from './shared/devices.ts';
-import { parserOf, type FamilyRow } from './shared/families.ts';
+import { checkToolParser, parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
 import { cardLayout, expertDegree, type CardLayout } from './shared/layout.ts';
@@ -95,7 +95,7 @@ const RULES: CheckRules = {
       },
       true,
     ),
-  extra: checkTools,
+  extra: (input) => checkToolParser(input, parserOf(input.model, TOOL_PARSERS)),
   refuseArtifact: refuseFp8,
 };
 
@@ -115,17 +115,6 @@ function refuseFp8(artifact: Artifact, { cards }: Target): Reason | null {
   };
 }
 
-function checkTools({ model, workload }: EngineInput): readonly Reason[] {
-  if (!workload.needs.includes('tools') || parserOf(model, TOOL_PARSERS) !== null) return [];
-  return [
-    {
-      code: 'need-unsupported',
-      because: `has no tool-call parser for the architecture \`${model.architecture ?? 'unknown'}\``,
-      hint: null,
-    },
-  ];
-}
-
 function planArguments(
   input: EngineInput,
   verdict: VerdictOk,
@@ -135,8 +124,6 @@ function planArguments(
   const version = installation?.version ?? VERSION_PINNED;
   const tools = workload.needs.includes('tools') ? parserOf(model, TOOL_PARSERS) : null;
   const experts = expertDegree(model, tensor);
-  const degree = (name: string, value: number, because: string): PlanArgument | null =>
-    value === 1 ? null : flag(name, value, { because, origin: 'machine' });
   const args: (PlanArgument | null)[] = [
     positional(modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--host', '{host}', { because: 'this machine only' }),

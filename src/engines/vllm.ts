@@ -16,7 +16,7 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag, positional, toggle } from './shared/args.ts';
+import { degree, flag, positional, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import type { Target } from './shared/devices.ts';
@@ -180,8 +180,6 @@ function spreadArguments(
   { model }: EngineInput,
   { tensor, pipeline, copies }: CardLayout,
 ): readonly (PlanArgument | null)[] {
-  const degree = (name: string, value: number, because: string): PlanArgument | null =>
-    value === 1 ? null : flag(name, value, { because, origin: 'machine' });
   return [
     degree('--tensor-parallel-size', tensor, `${tensor} equal cards share every layer`),
     degree('--pipeline-parallel-size', pipeline, `${pipeline} stages, each with its own layers`),

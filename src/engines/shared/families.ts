@@ -3,6 +3,7 @@
  * apart: which of an engine's parsers reads its tool calls or its reasoning.
  */
 import type { ModelInfo } from '../../models/model.ts';
+import type { EngineInput, Reason } from '../engine.ts';
 
 export interface FamilyRow {
   /** Start of the architecture; absent = any. */
@@ -21,4 +22,19 @@ export function parserOf(model: ModelInfo, rows: readonly FamilyRow[]): string |
       architecture.startsWith(candidate.family ?? '') && (candidate.named?.test(name) ?? true),
   );
   return row?.parser ?? null;
+}
+
+/** Tool calls that no parser reads would come back as text. */
+export function checkToolParser(
+  { model, workload }: EngineInput,
+  parser: string | null,
+): readonly Reason[] {
+  if (!workload.needs.includes('tools') || parser !== null) return [];
+  return [
+    {
+      code: 'need-unsupported',
+      because: `has no tool-call parser for the architecture \`${model.architecture ?? 'unknown'}\``,
+      hint: null,
+    },
+  ];
 }

@@ -42,8 +42,9 @@ export function cardLayout(input: EngineInput, verdict: VerdictOk): CardLayout {
       card.name === first.name &&
       (cardBytesFree(machine, card) ?? 0) >= bytesOnCard,
   );
-  const wanted =
-    workload.goal === 'throughput' ? Math.floor(workload.concurrency / REQUESTS_A_COPY) : 1;
+  // Copies of a mixture share out its experts and wait for each other in every step.
+  const isCrowd = workload.goal === 'throughput' && model.experts === null;
+  const wanted = isCrowd ? Math.floor(workload.concurrency / REQUESTS_A_COPY) : 1;
   const copies = Math.max(1, Math.min(wanted, 1 + Math.floor(spare.length / group.length)));
   const more = spare.slice(0, (copies - 1) * group.length).map(({ index }) => index);
   return {

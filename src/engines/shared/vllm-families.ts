@@ -4,7 +4,7 @@
  */
 import type { EngineInput, PlanArgument, Reason } from '../engine.ts';
 import { flag, toggle } from './args.ts';
-import { parserOf, type FamilyRow } from './families.ts';
+import { checkToolParser, parserOf, type FamilyRow } from './families.ts';
 
 /** Names from `vllm serve --help`; a family that is not here gets no tool calls. */
 const TOOL_PARSERS: readonly FamilyRow[] = [
@@ -42,15 +42,8 @@ const REASONING_PARSERS: readonly FamilyRow[] = [
   { family: 'mistral', named: /magistral/i, parser: 'mistral' },
 ];
 
-export function checkTools({ model, workload }: EngineInput): readonly Reason[] {
-  if (!workload.needs.includes('tools') || toolParser(model) !== null) return [];
-  return [
-    {
-      code: 'need-unsupported',
-      because: `has no tool-call parser for the architecture \`${model.architecture ?? 'unknown'}\``,
-      hint: null,
-    },
-  ];
+export function checkTools(input: EngineInput): readonly Reason[] {
+  return checkToolParser(input, toolParser(input.model));
 }
 
 /** An unknown architecture may be anything: the parser most templates agree with. */

@@ -51,7 +51,7 @@ describe('ExLlamaV3', () => {
     expect(valueOf(plan, '--tool-format')).toBe('qwen3_coder');
     const verdict = three.check(tools('llama', 'Llama-3.1-8B-Instruct'));
     expect(verdict.isOk ? [] : verdict.reasons.map(({ because }) => because)).toEqual([
-      'has no tool format for the architecture `llama`',
+      'has no tool-call parser for the architecture `llama`',
     ]);
   });
 

@@ -80,6 +80,11 @@ describe('several cards', () => {
     expect(hasFlag(batch, '--data-parallel-size')).toBe(false);
   });
 
+  it('do not hold copies of a mixture, whose experts would be shared out among them', () => {
+    const batch = input(H100X8, testModel('moe-30b-all'), { concurrency: 128 }, 'batch');
+    expect(hasFlag(planOf(engine, batch), '--data-parallel-size')).toBe(false);
+  });
+
   it('keep whole experts each when eight of them share a mixture', () => {
     const plan = planOf(engine, input(H100X8, scaledModel('moe-30b-all', 400e9)));
     expect(plan.parallel.tensor).toBe(8);
