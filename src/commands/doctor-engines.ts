@@ -7,7 +7,7 @@ import { toHyperLlamaError } from '../base/errors.ts';
 import { runCommand, type CommandResult } from '../base/exec.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { CustomSource, Engine } from '../engines/engine.ts';
-import { recipeForMachine } from '../engines/shared/recipes.ts';
+import { guideFor, recipeForMachine } from '../engines/shared/recipes.ts';
 import { idleCards, machineReasons, programReasons } from '../engines/shared/usable.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from '../launch/engine-set.ts';
@@ -110,11 +110,13 @@ async function absentFindings(
   const lacks = machineReasons(engine, machine).map(({ because, hint }) =>
     unmet(id, `${name} cannot run here: ${because}`, hint),
   );
+  const recipe = recipeForMachine(engine, machine);
+  const guide = recipe === null ? guideFor(engine, machine) : null;
+  if (guide !== null) return [...lacks, unmet(id, `${name}: ${guide.because}`, guide.hint)];
   if (!engine.isDriven) {
     const because = `${name}: this version cannot start it yet`;
     return lacks.length > 0 ? lacks : [unmet(id, because, null)];
   }
-  const recipe = recipeForMachine(engine, machine);
   const { bytesFree, path } = machine.disk;
   if (recipe !== null && bytesFree !== null && bytesFree < diskBytesNeeded(recipe)) {
     const needed = formatBytes(diskBytesNeeded(recipe));

@@ -1,6 +1,6 @@
 /** Answers: per engine, installed or not, usable on this machine or why not. For info and engines. */
 import { machineReasons } from '../engines/shared/usable.ts';
-import type { Engine, Installation, Reason } from '../engines/engine.ts';
+import type { Engine, Installation, InstallGuide, Reason } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 
 export interface EngineRow {
@@ -31,6 +31,8 @@ export interface EngineSizes extends EngineRow {
   readonly bytesToInstall: number | null;
   /** On disk, for the same; `null` likewise. */
   readonly bytesNeeded: number | null;
+  /** How a person gets a build that none of our locks has; `null` where one has it. */
+  readonly guide: Pick<InstallGuide, 'because' | 'hint'> | null;
 }
 
 export function engineRows(

@@ -3,7 +3,7 @@ import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { Engine, EnvironmentRecipe } from '../engines/engine.ts';
-import { recipeFor, recipeForMachine } from '../engines/shared/recipes.ts';
+import { guideFor, recipeFor, recipeForMachine } from '../engines/shared/recipes.ts';
 import { idleCards, machineReasons } from '../engines/shared/usable.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from '../launch/engine-set.ts';
@@ -74,6 +74,8 @@ export async function installRecipe(
   }).finally(() => progress.stop());
 }
 
+const WHAT_CAN_RUN = '`hyperllama engines` shows which engines can run here';
+
 function chooseRecipe(
   engine: Engine,
   machine: Machine,
@@ -82,12 +84,30 @@ function chooseRecipe(
   if (device !== undefined && device !== 'cpu' && device !== 'auto') {
     fail('HL_OPTION_INVALID', { option: '--device', value: device, expected: 'cpu or auto' });
   }
-  if (!engine.isDriven) fail('HL_ENGINE_NOT_DRIVEN', { engine: engine.name, alternative: null });
   const recipe =
     device === 'cpu' ? recipeFor(engine, machine, 'cpu') : recipeForMachine(engine, machine);
-  if (recipe !== null) return recipe;
-  const known = machineReasons(engine, machine);
+  return recipe ?? refuseInstall(engine, machine);
+}
+
+/** The machine's fault comes before ours. @throws HL_ENGINE_UNUSABLE, HL_ENGINE_NOT_DRIVEN, HL_ENGINE_INSTALL_FAILED */
+export function refuseInstall(engine: Engine, machine: Machine): never {
+  const { id, name } = engine;
+  const reasons = machineReasons(engine, machine);
+  if (reasons.length > 0) {
+    const hint = reasons.find((reason) => reason.hint !== null)?.hint ?? WHAT_CAN_RUN;
+    fail('HL_ENGINE_UNUSABLE', { engine: name, recipe: null, reasons, hint });
+  }
+  const guide = guideFor(engine, machine);
+  if (guide !== null) {
+    const { because } = guide;
+    const hint = `${guide.hint}; \`hyperllama plan MODEL --engine ${id}\` prints the command that serves`;
+    fail('HL_ENGINE_INSTALL_FAILED', { engine: name, id, because, hint });
+  }
+  if (!engine.isDriven) fail('HL_ENGINE_NOT_DRIVEN', { engine: name, alternative: null });
   const because = `this version has no build of it for ${machine.os.platform ?? 'this system'}`;
-  const reasons = known.length > 0 ? known : [{ because, hint: null }];
-  return fail('HL_ENGINE_UNUSABLE', { engine: engine.name, recipe: null, reasons });
+  return fail('HL_ENGINE_UNUSABLE', {
+    engine: name,
+    recipe: null,
+    reasons: [{ because, hint: null }],
+  });
 }

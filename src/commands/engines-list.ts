@@ -1,6 +1,6 @@
 /** `hyperllama engines list`: per engine what is installed, what is newest, and what it would take. */
 import type { Context } from '../base/context.ts';
-import { recipeForMachine } from '../engines/shared/recipes.ts';
+import { guideFor, recipeForMachine } from '../engines/shared/recipes.ts';
 import { compareVersions } from '../engines/shared/versions.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
@@ -48,5 +48,11 @@ async function withSizes(
     bytesOnDisk: environments.length === 0 ? null : onDisk.reduce((a, b) => a + b, 0),
     bytesToInstall: isHere ? 0 : (recipe?.bytesDownload ?? null),
     bytesNeeded: isHere ? 0 : (recipe?.bytesOnDisk ?? null),
+    guide: recipe === null && !row.installed ? guideOf(engine, machine) : null,
   };
+}
+
+function guideOf(engine: Engine, machine: Machine): EngineSizes['guide'] {
+  const guide = guideFor(engine, machine);
+  return guide === null ? null : { because: guide.because, hint: guide.hint };
 }

@@ -35,6 +35,7 @@ function whatItTakes(row: EngineSizes): string {
       .map(({ because, hint }) => (hint === null ? because : `${because}: ${hint}`))
       .join('\n');
   }
+  if (row.guide !== null) return `${row.guide.because}: ${row.guide.hint}`;
   if (!row.isDriven) return 'this version cannot start it yet';
   if (row.bytesToInstall === null || row.bytesNeeded === null) return '';
   const size =

@@ -5,6 +5,7 @@
 import { fail } from '../base/errors.ts';
 import { nearestNames } from '../base/suggest.ts';
 import type { Engine, EngineInput, Installation, Reason, VerdictOk } from '../engines/engine.ts';
+import { recipeFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
 import type { ModelInfo } from '../models/model.ts';
 import type { Workload } from '../workloads/workload.ts';
@@ -70,9 +71,12 @@ export function decideDriven(input: DecideInput): Decision {
     fail('HL_ENGINE_NOT_DRIVEN', { engine: asked.name, alternative: drivenNames(open) });
   }
   const judged = judge(input);
-  const driven = judged.candidates.filter(({ engine }) => engine.isDriven);
-  const undriven = judged.candidates.filter(({ engine }) => !engine.isDriven);
-  const refused = [...judged.refused, ...undriven.map(notDriven)];
+  const driven = judged.candidates.filter((candidate) => isStartable(candidate, input));
+  const undriven = judged.candidates.filter((candidate) => !driven.includes(candidate));
+  const refused = [
+    ...judged.refused,
+    ...undriven.map((candidate) => notDriven(candidate, input.machine)),
+  ];
   const decision = choose(input, { ...judged, refused }, driven);
   const overall = choose(input, judged, judged.candidates);
   if (overall.engine.id === decision.engine.id) return decision;
@@ -86,9 +90,18 @@ export function decideDriven(input: DecideInput): Decision {
 
 function drivenNames(input: DecideInput): string | null {
   const names = judge(input)
-    .candidates.filter(({ engine }) => engine.isDriven)
+    .candidates.filter((candidate) => isStartable(candidate, input))
     .map(({ engine }) => engine.name);
   return names.length === 0 ? null : names.join(' or ');
+}
+
+/** Driven, and by a build for the device it would compute on: ours, or one that is here. */
+function isStartable(
+  { engine, verdict }: Candidate,
+  { machine, installations }: Pick<DecideInput, 'machine' | 'installations'>,
+): boolean {
+  const isForeign = installations.get(engine.id)?.recipe === null;
+  return engine.isDriven && (isForeign || recipeFor(engine, machine, verdict.device) !== null);
 }
 
 interface Judged {
@@ -102,11 +115,15 @@ function judge(input: DecideInput): Judged {
   for (const engine of enginesAsked(input)) {
     const verdict = engine.check(engineInput(input, engine));
     const isAsked = input.engineId !== undefined;
-    if (!verdict.isOk) refused.push({ engine, reasons: verdict.reasons, isEligible: false });
+    if (!verdict.isOk) refused.push(refusal(engine, verdict.reasons));
     else if (isAsked || !isProofOnly({ engine, verdict })) candidates.push({ engine, verdict });
-    else refused.push({ engine, reasons: [PROOF_ONLY], isEligible: false });
+    else refused.push(refusal(engine, [PROOF_ONLY]));
   }
   return { candidates, refused };
+}
+
+function refusal(engine: Engine, reasons: readonly Reason[]): Rejected {
+  return { engine, reasons, isEligible: false, isStartable: false };
 }
 
 /** It runs on a CPU and was never made for one: only who asks for it by name gets it. */
@@ -158,9 +175,14 @@ function choose(input: DecideInput, judged: Judged, candidates: readonly Candida
       : [
           rowReason(row, situation, winner),
           ...factReasons(situation, winner),
-          ...candidateReasons(row, others),
+          ...candidateReasons(row, others, (candidate) => isStartable(candidate, input)),
         ],
-    rejected: [...others.map((other) => passedOver(row, winner, other)), ...judged.refused],
+    rejected: [
+      ...others.map((other) =>
+        passedOver(row, winner, { ...other, isStartable: isStartable(other, input) }),
+      ),
+      ...judged.refused,
+    ],
     basis: 'tree',
     row: isAsked ? 'asked' : row.id,
   };

@@ -28,11 +28,11 @@ export function explainDecision({ decision, plan }: Explained): string {
   const { because, rejected, row } = decision;
   const [first, ...rest] = because;
   const lines = [
-    headline(decision),
+    headline(decision, plan),
     factLine('machine', because, outText(rejected, 'machine')),
     factLine('format', because, outText(rejected, 'format')),
     factLine('workload', because, first?.because ?? ''),
-    labelled('memory', memoryText(decision)),
+    labelled('memory', memoryText(decision, plan)),
     labelled('evidence', `nothing measured here yet → decided by the tree, row ${row}`),
     ...rest
       .filter(({ code }) => !FACT_CODES.includes(code))
@@ -42,6 +42,7 @@ export function explainDecision({ decision, plan }: Explained): string {
       `           ${value === null ? flag : `${flag} ${value}`}`.padEnd(44).concat(`  ${why}`),
     ),
     ...environmentLines(plan),
+    guideLine(decision, plan),
     ...rejectedLines(rejected),
     ...overrideLines(decision, plan),
   ];
@@ -64,13 +65,26 @@ function explainAttached(
   return `${lines.join('\n')}\n`;
 }
 
-function headline({ engine, rejected }: Decision): string {
+function headline({ engine, rejected }: Decision, plan: EnginePlan): string {
   const others = rejected.filter(({ isEligible }) => isEligible).map((other) => other.engine.name);
   const chose = `Chose ${engine.name}`;
-  const undriven = engine.isDriven ? '' : ' (this version cannot start it yet)';
+  const undriven = isStartable(plan) ? '' : ' (this version cannot start it yet)';
   if (others.length > 0) return `${chose}${undriven} over ${others.join(', ')}`;
   const isAlone = rejected.length > 0;
   return `${chose}${undriven}${isAlone ? ', the only engine that can serve this' : ''}`;
+}
+
+/** By an environment of ours or a program that is here; engines that are not driven have neither. */
+function isStartable({ recipe, executable }: EnginePlan): boolean {
+  return recipe !== null || executable !== null;
+}
+
+/** How a person gets a build that this version does not install. */
+function guideLine({ engine }: Decision, plan: EnginePlan): string | null {
+  const guide = engine.guides?.find(({ when }) => when.devices.includes(plan.device));
+  return isStartable(plan) || guide === undefined
+    ? null
+    : labelled('install', `${guide.because}: ${guide.hint}`);
 }
 
 function factLine(code: string, because: readonly Reason[], consequence: string): string | null {
@@ -98,11 +112,11 @@ function kindOf(reason: Reason | undefined): 'machine' | 'format' | 'workload' {
   return WORKLOAD_CODES.includes(reason.code) ? 'workload' : 'machine';
 }
 
-function memoryText({ verdict }: Decision): string {
-  const { weightsBytes, kvCacheBytes, overheadBytes, basis } = verdict.memory;
-  const total = weightsBytes + kvCacheBytes + overheadBytes;
+function memoryText({ verdict }: Decision, { memoryBytes }: EnginePlan): string {
+  const { weights, kvCache, overhead } = memoryBytes;
+  const total = weights + kvCache + overhead;
   const slots = `${verdict.slots} × ${formatCount(verdict.contextTokens)} tokens`;
-  return `${formatBytes(total)} = weights ${formatBytes(weightsBytes)} + KV cache ${formatBytes(kvCacheBytes)} (${slots}) + its own ${formatBytes(overheadBytes)}, by ${basis}`;
+  return `${formatBytes(total)} = weights ${formatBytes(weights)} + KV cache ${formatBytes(kvCache)} (${slots}) + its own ${formatBytes(overhead)}, by ${verdict.memory.basis}`;
 }
 
 function environmentLines({ environment }: EnginePlan): readonly string[] {
@@ -129,9 +143,8 @@ function withHint({ because, hint }: Reason): string {
 function overrideLines({ rejected, engine }: Decision, plan: EnginePlan): readonly string[] {
   const eligible = rejected.filter(({ isEligible }) => isEligible);
   if (eligible.length === 0) return [];
-  const startable = [engine, ...eligible.map((other) => other.engine)].filter(
-    ({ isDriven }) => isDriven,
-  );
+  const others = eligible.filter((other) => other.isStartable).map((other) => other.engine);
+  const startable = isStartable(plan) ? [engine, ...others] : others;
   const measure = startable.map(
     ({ id }) => `hyperllama bench ${plan.model.ref} -i 5 --engine ${id}`,
   );

@@ -2,6 +2,7 @@
 import type { Engine, Reason } from '../engines/engine.ts';
 import { artifactName } from '../engines/shared/artifacts.ts';
 import { describeTarget } from '../engines/shared/devices.ts';
+import { guideFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
 import type { Candidate, Situation } from './situation.ts';
 import { isPreferred, type TreeRow } from './tree.ts';
@@ -11,6 +12,8 @@ export interface Rejected {
   readonly reasons: readonly Reason[];
   /** It could serve this too. */
   readonly isEligible: boolean;
+  /** … and this version can start it here. */
+  readonly isStartable: boolean;
 }
 
 export const PROOF_ONLY: Reason = {
@@ -81,32 +84,54 @@ function cpuText({ cpu }: Machine): string {
   return [`CPU ${cpu.model ?? ''}`.trim(), isa].filter((part) => part !== undefined).join(', ');
 }
 
-export function candidateReasons(row: TreeRow, others: readonly Candidate[]): readonly Reason[] {
+export function candidateReasons(
+  row: TreeRow,
+  others: readonly Candidate[],
+  isStartable: (candidate: Candidate) => boolean,
+): readonly Reason[] {
   return others
     .filter(({ engine }) =>
       row.candidates?.some((trait) => engine.traits.slice(0, 2).includes(trait)),
     )
-    .map(({ engine }) => ({
+    .map((candidate) => ({
       code: 'candidate',
-      because: `${engine.name} is worth measuring here`,
-      hint: engine.isDriven ? `run \`hyperllama bench\` with \`--engine ${engine.id}\`` : null,
+      because: `${candidate.engine.name} is worth measuring here`,
+      hint: isStartable(candidate)
+        ? `run \`hyperllama bench\` with \`--engine ${candidate.engine.id}\``
+        : null,
     }));
 }
 
-export function passedOver(row: TreeRow, winner: Candidate, { engine }: Candidate): Rejected {
+export function passedOver(
+  row: TreeRow,
+  winner: Candidate,
+  { engine, isStartable }: Candidate & Pick<Rejected, 'isStartable'>,
+): Rejected {
   const reason: Reason = {
     code: 'not-preferred',
     because: `could serve it too; ${winner.engine.name} is preferred for: ${row.title}`,
     hint: `use \`--engine ${engine.id}\` to override`,
   };
-  return { engine, reasons: [reason], isEligible: true };
+  return { engine, reasons: [reason], isEligible: true, isStartable };
 }
 
-export function notDriven({ engine }: Candidate): Rejected {
+/** A driven engine may still have no build for this device; its own guide says how to get one. */
+export function notDriven({ engine }: Candidate, machine: Machine): Rejected {
+  const guide = guideFor(engine, machine);
   const reason: Reason = {
     code: 'not-driven',
     because: 'could serve it, but this version cannot start it yet',
     hint: null,
   };
-  return { engine, reasons: [reason], isEligible: false };
+  const built: Reason = {
+    code: 'no-build',
+    because: `could serve it, but cannot be installed: ${guide?.because ?? 'there is no build of it for this device'}`,
+    hint: guide?.hint ?? null,
+  };
+  return {
+    engine,
+    reasons: [engine.isDriven ? built : reason],
+    isEligible: false,
+    isStartable: false,
+  };
 }

@@ -36,6 +36,8 @@ export interface Engine {
   readonly requirements: Requirements;
   /** Ways to install it, first match wins. Empty when `isDriven` is false. */
   readonly environments: readonly EnvironmentRecipe[];
+  /** Builds that no recipe has, and how a person gets one; first match wins. */
+  readonly guides?: readonly InstallGuide[];
   /** Programs of the same engine that somebody else installed, as an alternative. */
   readonly programs?: readonly ProgramSupport[];
   readonly features: Readonly<Record<RequestFeature, FeatureSupport>>;
@@ -133,6 +135,15 @@ export interface EnvironmentRecipe {
   readonly index: string | null;
   readonly bytesDownload: number;
   readonly bytesOnDisk: number;
+}
+
+/** What is said in place of an install. */
+export interface InstallGuide {
+  readonly when: Pick<EnvironmentRecipe['when'], 'platforms' | 'devices'>;
+  /** Why no lock has it. */
+  readonly because: string;
+  /** What to run, or where it is described. */
+  readonly hint: string;
 }
 
 /** What `describe` of the service, or a binary's `--version`, reported. */

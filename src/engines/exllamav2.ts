@@ -1,14 +1,22 @@
 /**
- * ExLlamaV2: EXL2 weights only. TabbyAPI dropped it in July 2026; the last commit with it is used.
+ * ExLlamaV2: EXL2 weights only. TabbyAPI dropped it in July 2026; flags are those of its parser at
+ * the last commit that has it, 79126f9 (2026-06-27); never run, it needs an NVIDIA card.
  */
 import { ENGINE_SPEC } from './engine.ts';
-import type { Engine, EngineMetrics, FormatSupport, Requirements, Trait } from './engine.ts';
+import type { Engine, FormatSupport, Requirements, Trait } from './engine.ts';
+import type { GenerateRequest } from './request.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import { features } from './shared/features.ts';
 import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
-import { TABBY_FIT, TABBY_LOG, tabbyArguments } from './shared/tabby-api.ts';
+import {
+  TABBY_FIT,
+  TABBY_LOG,
+  TABBY_METRICS,
+  tabbyArguments,
+  tabbyGuide,
+} from './shared/tabby-api.ts';
 
 const VERSION_PINNED = '0.3.2';
 
@@ -26,7 +34,8 @@ const REQUIREMENTS: Requirements = {
   pythonMin: '3.10',
 };
 
-const FEATURES = features({});
+/** Its sampler is given no seed. */
+const FEATURES = features({ seed: 'ignored' });
 
 const RULES: CheckRules = {
   traits: TRAITS,
@@ -35,15 +44,10 @@ const RULES: CheckRules = {
   fit: () => TABBY_FIT,
 };
 
-/** Its server has no metrics page. */
-const NO_METRICS: EngineMetrics = {
-  requestsRunning: null,
-  requestsWaiting: null,
-  kvCacheUse: null,
-  prefixCacheHitRatio: null,
-  promptTokensTotal: null,
-  outputTokensTotal: null,
-};
+/** It takes what stands in `json_schema` for the schema itself, without a name around it. */
+function bareSchema({ schema }: GenerateRequest): Readonly<Record<string, unknown>> {
+  return schema === null ? {} : { response_format: { type: 'json_schema', json_schema: schema } };
+}
 
 const engine: Engine = {
   spec: ENGINE_SPEC,
@@ -58,6 +62,7 @@ const engine: Engine = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   environments: [],
+  guides: [tabbyGuide('79126f904c2e00aece026b36bb70bbb87e4892b2')],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>
@@ -72,9 +77,9 @@ const engine: Engine = {
       shutdown: { signal: 'SIGTERM', graceMs: 5000 },
     }),
   adaptRequest: (request, plan) =>
-    chatRequest({ engineName: 'ExLlamaV2', features: FEATURES }, request, plan),
+    chatRequest({ engineName: 'ExLlamaV2', features: FEATURES, fields: bareSchema }, request, plan),
   readLog: (line) => readByRules(TABBY_LOG, line),
-  readMetrics: () => NO_METRICS,
+  readMetrics: () => TABBY_METRICS,
 };
 
 export default engine;

@@ -1,16 +1,34 @@
 /**
- * ExLlamaV3: EXL3 weights on consumer NVIDIA cards, served by TabbyAPI. From documentation only.
+ * ExLlamaV3: EXL3 weights on consumer NVIDIA cards, served by TabbyAPI. Its flags are those of
+ * TabbyAPI's parser at commit e632af4 (2026-08-13); never run, it needs an NVIDIA card.
  */
 import { ENGINE_SPEC } from './engine.ts';
-import type { Engine, EngineMetrics, FormatSupport, Requirements, Trait } from './engine.ts';
+import type {
+  Engine,
+  EngineInput,
+  FormatSupport,
+  PlanArgument,
+  Requirements,
+  Trait,
+  VerdictOk,
+} from './engine.ts';
+import { flag } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { checkToolParser, parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
-import { TABBY_FIT, TABBY_LOG, tabbyArguments } from './shared/tabby-api.ts';
+import {
+  TABBY_FIT,
+  TABBY_LOG,
+  TABBY_METRICS,
+  tabbyArguments,
+  tabbyGuide,
+} from './shared/tabby-api.ts';
 
-const VERSION_PINNED = '1.6';
+/** The release that TabbyAPI asks for at that commit. */
+const VERSION_PINNED = '1.4.2';
 
 const TRAITS: readonly Trait[] = [
   'exl-weights',
@@ -34,24 +52,59 @@ const REQUIREMENTS: Requirements = {
   pythonMin: '3.10',
 };
 
-const FEATURES = features({});
+/** Its sampler has no seed, and an end-of-text token always ends an answer. */
+const FEATURES = features({ seed: 'ignored', ignore_eos: 'ignored' });
+
+/** Names from its `toolcall_formats`; a family that is not here gets no tool calls. */
+const TOOL_FORMATS: readonly FamilyRow[] = [
+  { family: 'qwen3', named: /coder/i, parser: 'qwen3_coder' },
+  { family: 'qwen3_next', parser: 'qwen3_coder' },
+  { family: 'qwen3_5', parser: 'qwen3_coder' },
+  { family: 'glm4_moe', parser: 'glm4_5' },
+  { family: 'minimax_m2', parser: 'minimax_m2' },
+  { family: 'mistral', parser: 'mistral' },
+  { family: 'gemma4', parser: 'gemma4' },
+  { family: 'deepseek_v4', parser: 'deepseek_v4' },
+  { family: 'gpt_oss', parser: 'harmony' },
+];
 
 const RULES: CheckRules = {
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
   fit: () => TABBY_FIT,
+  extra: (input) => checkToolParser(input, parserOf(input.model, TOOL_FORMATS)),
 };
 
-/** Its server has no metrics page. */
-const NO_METRICS: EngineMetrics = {
-  requestsRunning: null,
-  requestsWaiting: null,
-  kvCacheUse: null,
-  prefixCacheHitRatio: null,
-  promptTokensTotal: null,
-  outputTokensTotal: null,
-};
+/** What only this generation has: tool formats, images, layers shared by cards. */
+function ownArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const { machine, model, workload } = input;
+  const args: PlanArgument[] = [];
+  const tools = workload.needs.includes('tools') ? parserOf(model, TOOL_FORMATS) : null;
+  if (tools !== null) {
+    args.push(flag('--tool-format', tools, { because: 'of this model family', origin: 'model' }));
+  }
+  if (workload.needs.includes('vision')) {
+    args.push(flag('--vision', 'true', { because: 'requests hold images', origin: 'workload' }));
+  }
+  if (verdict.accelerators.length > 1) {
+    const cards = machine.accelerators.filter(
+      ({ vendor, index }) => vendor === 'nvidia' && verdict.accelerators.includes(index),
+    );
+    const isLinked = cards.every(({ hasPeerLink }) => hasPeerLink === true);
+    args.push(
+      flag('--tensor-parallel', 'true', {
+        because: `${cards.length} cards share every layer`,
+        origin: 'machine',
+      }),
+      flag('--tensor-parallel-backend', isLinked ? 'nccl' : 'native', {
+        because: isLinked ? 'the cards are linked' : 'the cards talk over PCIe',
+        origin: 'machine',
+      }),
+    );
+  }
+  return args;
+}
 
 const engine: Engine = {
   spec: ENGINE_SPEC,
@@ -66,13 +119,14 @@ const engine: Engine = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   environments: [],
+  guides: [tabbyGuide('e632af41eba68abeadc3437c62674360f2f8cbf1')],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'tabby-api',
-      args: tabbyArguments(input, verdict),
+      args: tabbyArguments(input, verdict, ownArguments(input, verdict)),
       environment: { CUDA_VISIBLE_DEVICES: verdict.accelerators.join(',') },
       listen: 'tcp',
       readinessPath: '/health',
@@ -82,7 +136,7 @@ const engine: Engine = {
   adaptRequest: (request, plan) =>
     chatRequest({ engineName: 'ExLlamaV3', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(TABBY_LOG, line),
-  readMetrics: () => NO_METRICS,
+  readMetrics: () => TABBY_METRICS,
 };
 
 export default engine;

@@ -13,15 +13,16 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag, toggle } from './shared/args.ts';
+import { degree, flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
+import { cardLayout, expertDegree, verdictOfAll, type CardLayout } from './shared/layout.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
 import { pickMetrics } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
-import { tensorDegree, torchFit } from './shared/torch.ts';
+import { torchFit } from './shared/torch.ts';
 
 const VERSION_PINNED = '0.5.23';
 
@@ -59,7 +60,8 @@ const REQUIREMENTS: Requirements = {
   // Its guide for AMD covers the Instinct cards.
   gfx: ['gfx942', 'gfx950'],
   glibcMin: '2.34',
-  pythonMin: '3.10',
+  // Its wheels are for 3.11 to 3.13; one of those it needs is for 3.12 at most.
+  pythonMin: '3.11',
 };
 
 const FEATURES = features({});
@@ -75,20 +77,33 @@ const RULES: CheckRules = {
         overheadBytesCpu: 0,
         memoryShare: MEMORY_SHARE,
         slotsMax: 256,
+        split: 'heads-then-layers',
       },
       true,
     ),
 };
 
-function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+/** In a name a colon begins the name of a LoRA adapter; replies carry the name without it. */
+function servedName(name: string): string {
+  return name.replaceAll(':', '-');
+}
+
+function planArguments(
+  input: EngineInput,
+  verdict: VerdictOk,
+  layout: CardLayout,
+): readonly PlanArgument[] {
   const { model, workload } = input;
-  const degree = tensorDegree(verdict);
   const args: (PlanArgument | null)[] = [
     flag('--model-path', modelPath(model, verdict.artifact), {
       because: 'the folder',
       origin: 'model',
     }),
-    flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
+    flag(
+      '--served-model-name',
+      servedName(model.name) === model.name ? '{served-name}' : servedName(model.name),
+      { because: 'the name in requests and replies' },
+    ),
     flag('--host', '{host}', { because: 'this machine only' }),
     flag('--port', '{port}', { because: 'a port that was free just before' }),
     flag('--context-length', verdict.contextTokens, {
@@ -100,27 +115,57 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       origin: 'workload',
     }),
     flag('--mem-fraction-static', MEMORY_SHARE, {
-      because: 'weights and KV cache; the rest is for graphs and activations',
+      because: 'weights and KV cache of what is free; the rest is for graphs and activations',
     }),
-    degree > 1
-      ? flag('--tp-size', degree, {
-          because: `${degree} equal cards share every layer`,
-          origin: 'machine',
-        })
-      : null,
+    ...spreadArguments(input, layout),
+    ...modelArguments(input),
+    flag('--sampling-defaults', 'openai', { because: 'no sampling defaults behind our back' }),
+    toggle('--enable-metrics', { because: 'counters for `ps` and measurements' }),
+    toggle('--enable-cache-report', { because: 'usage says what the cache saved' }),
+  ];
+  return args.filter((arg) => arg !== null);
+}
+
+/** How the cards share the work. */
+function spreadArguments(
+  { model, workload }: EngineInput,
+  { tensor, pipeline, copies }: CardLayout,
+): readonly (PlanArgument | null)[] {
+  const experts = expertDegree(model, tensor);
+  const isLatent = model.attention?.some(({ kind }) => kind === 'mla') ?? false;
+  return [
+    degree('--tp-size', tensor, `${tensor} equal cards share every layer`),
+    degree('--pp-size', pipeline, `${pipeline} stages, each with its own layers`),
+    degree('--dp-size', copies, `${copies} copies of the model share the requests`),
+    degree('--ep-size', experts, `whole experts on each of ${experts} cards, not a slice of each`),
+    degree(
+      '--attn-dp-size',
+      isLatent && experts > 1 && workload.concurrency >= tensor ? tensor : 1,
+      'a latent KV cache cannot be cut by heads: each card keeps that of other requests',
+    ),
+  ];
+}
+
+/** What this model is and what requests need of it. */
+function modelArguments({ workload }: EngineInput): readonly (PlanArgument | null)[] {
+  if (workload.needs.includes('embeddings')) {
+    return [toggle('--is-embedding', { because: 'vectors, not text', origin: 'workload' })];
+  }
+  return [
+    flag('--reasoning-parser', 'auto', {
+      because: 'thoughts apart from the answer, where the chat template has them',
+      origin: 'model',
+    }),
     workload.needs.includes('tools')
       ? flag('--tool-call-parser', 'auto', {
           because: 'found out from the chat template',
           origin: 'workload',
         })
       : null,
-    workload.needs.includes('embeddings')
-      ? toggle('--is-embedding', { because: 'vectors, not text', origin: 'workload' })
+    workload.needs.includes('lora')
+      ? toggle('--enable-lora', { because: 'requests name an adapter', origin: 'workload' })
       : null,
-    toggle('--enable-metrics', { because: 'counters for `ps` and measurements' }),
-    toggle('--enable-cache-report', { because: 'usage says what the cache saved' }),
   ];
-  return args.filter((arg) => arg !== null);
 }
 
 const LOG_RULES: readonly LogRule[] = [
@@ -142,34 +187,61 @@ const engine: Engine = {
   homepage: 'https://docs.sglang.io',
   license: 'Apache-2.0',
   command: 'python -m sglang.launch_server',
-  isDriven: false,
+  isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
-  environments: [],
+  environments: [
+    {
+      id: 'cuda',
+      when: { platforms: ['linux'], devices: ['nvidia'] },
+      lock: 'cuda.lock.txt',
+      index: null,
+      // On disk as measured; the download is taken from vLLM's, whose libraries are the same.
+      bytesDownload: 4_000_000_000,
+      bytesOnDisk: 9_500_000_000,
+    },
+  ],
+  guides: [
+    {
+      when: { platforms: ['linux'], devices: ['amd'] },
+      because: 'its builds for ROCm are in images of its project, on no package index',
+      hint: 'https://docs.sglang.io says how to get one',
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
-  plan: (input, verdict) =>
-    makePlan(engine, input, verdict, {
+  plan: (input, verdict) => {
+    const layout = cardLayout(input, verdict);
+    const { device } = verdict;
+    return makePlan(engine, input, verdictOfAll(input, verdict, layout), {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'sglang',
-      args: planArguments(input, verdict),
+      args: planArguments(input, verdict, layout),
       environment: {
         HF_HUB_OFFLINE: '1',
         // Its health check would generate a token into every measurement.
         SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION: '0',
-        [verdict.device === 'amd' ? 'HIP_VISIBLE_DEVICES' : 'CUDA_VISIBLE_DEVICES']:
-          verdict.accelerators.join(','),
+        // What was compiled once is there at the next start; the defaults lie in the home folder.
+        TORCHINDUCTOR_CACHE_DIR: '{cache}/inductor',
+        TRITON_CACHE_DIR: '{cache}/triton',
+        [device === 'amd' ? 'HIP_VISIBLE_DEVICES' : 'CUDA_VISIBLE_DEVICES']:
+          layout.accelerators.join(','),
       },
       listen: 'tcp',
       readinessPath: '/health',
       startMsMax: 600_000,
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
-      parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
-    }),
+      parallel: { tensor: layout.tensor, pipeline: layout.pipeline },
+    });
+  },
   adaptRequest: (request, plan) =>
-    chatRequest({ engineName: 'SGLang', features: FEATURES }, request, plan),
+    chatRequest(
+      { engineName: 'SGLang', features: FEATURES, model: servedName(plan.model.name) },
+      request,
+      plan,
+    ),
   readLog: (line) => readByRules(LOG_RULES, line),
   readMetrics: (text) =>
     pickMetrics(text, {

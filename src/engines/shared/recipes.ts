@@ -1,6 +1,6 @@
 /** Answers: which way to install an engine suits a machine and the device it shall compute on. */
 import type { Machine } from '../../hardware/machine.ts';
-import type { DeviceKind, Engine, EnvironmentRecipe } from '../engine.ts';
+import type { DeviceKind, Engine, EnvironmentRecipe, InstallGuide } from '../engine.ts';
 import { acceleratorTargets } from './devices.ts';
 import { checkTarget } from './requirements.ts';
 
@@ -30,13 +30,36 @@ export function recipeForMachine(
   engine: Pick<Engine, 'environments' | 'requirements'>,
   machine: Machine,
 ): EnvironmentRecipe | null {
-  const targets = acceleratorTargets(machine);
-  const usable = targets.filter(
-    (target) => checkTarget(engine.requirements, machine, target).length === 0,
-  );
-  const devices = [...usable, { device: 'cpu' as const }, ...targets].map(({ device }) => device);
+  const usable = usableDevices(engine, machine);
+  const all = acceleratorTargets(machine).map(({ device }) => device);
+  // A build for the CPU is no answer where the engine drives the card: it would leave it idle.
+  const devices: readonly DeviceKind[] = usable.length > 0 ? usable : ['cpu', ...all];
   return (
     devices.map((device) => recipeFor(engine, machine, device)).find((found) => found !== null) ??
     null
   );
+}
+
+/** What to say where there is no recipe; `null` when nothing is known either. */
+export function guideFor(
+  engine: Pick<Engine, 'guides' | 'requirements'>,
+  machine: Machine,
+): InstallGuide | null {
+  const { platform } = machine.os;
+  const devices = usableDevices(engine, machine);
+  const found = engine.guides?.find(
+    ({ when }) =>
+      devices.some((device) => when.devices.includes(device)) &&
+      (platform === null || when.platforms.includes(platform)),
+  );
+  return found ?? null;
+}
+
+function usableDevices(
+  { requirements }: Pick<Engine, 'requirements'>,
+  machine: Machine,
+): readonly DeviceKind[] {
+  return acceleratorTargets(machine)
+    .filter((target) => checkTarget(requirements, machine, target).length === 0)
+    .map(({ device }) => device);
 }

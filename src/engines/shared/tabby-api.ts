@@ -1,10 +1,17 @@
 /**
- * Answers: how both generations of ExLlama are served, by TabbyAPI. From its documentation; it was
- * not run here, because it needs an NVIDIA card.
+ * Answers: how both generations of ExLlama are served, by TabbyAPI. Read from the source of its
+ * parser and its server at the commits that the fixtures name; never run, it needs an NVIDIA card.
  */
 import { GIB } from '../../base/units.ts';
-import type { EngineInput, PlanArgument, VerdictOk } from '../engine.ts';
+import type {
+  EngineInput,
+  EngineMetrics,
+  InstallGuide,
+  PlanArgument,
+  VerdictOk,
+} from '../engine.ts';
 import { flag } from './args.ts';
+import { parserOf, type FamilyRow } from './families.ts';
 import type { FitRules } from './fit.ts';
 import type { LogRule } from './log-rules.ts';
 import { modelPath } from './identity.ts';
@@ -19,10 +26,47 @@ export const TABBY_FIT: FitRules = {
   canOffload: false,
 };
 
-export function tabbyArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+/** Its server has no metrics page. */
+export const TABBY_METRICS: EngineMetrics = {
+  requestsRunning: null,
+  requestsWaiting: null,
+  kvCacheUse: null,
+  prefixCacheHitRatio: null,
+  promptTokensTotal: null,
+  outputTokensTotal: null,
+};
+
+const REPOSITORY = 'https://github.com/theroyallab/tabbyAPI';
+
+/** Its server is no package, and its licence asks for a word before it is fetched for somebody. */
+export function tabbyGuide(commit: string): InstallGuide {
+  return {
+    when: { platforms: ['linux'], devices: ['nvidia'] },
+    because:
+      'TabbyAPI, which serves it, is on no package index: it is run from its source (AGPL-3.0)',
+    hint: `\`git clone ${REPOSITORY} && cd tabbyAPI && git checkout ${commit.slice(0, 12)} && python3 -m venv venv && venv/bin/pip install '.[cu12]'\``,
+  };
+}
+
+/** The cache is cut into pages of this many tokens. */
+const PAGE_TOKENS = 256;
+
+/** Models that think between `<think>` and `</think>`, its default marks, unless told otherwise. */
+const THINKING: readonly FamilyRow[] = [
+  { named: /deepseek-r1/i, parser: 'true' },
+  { family: 'qwen3', named: /^(?!.*(instruct|coder))/i, parser: 'true' },
+  { family: 'glm4_moe', parser: 'true' },
+  { family: 'minimax_m2', parser: 'true' },
+];
+
+export function tabbyArguments(
+  input: EngineInput,
+  verdict: VerdictOk,
+  more: readonly PlanArgument[] = [],
+): readonly PlanArgument[] {
   const path = modelPath(input.model, verdict.artifact);
   const cut = path.lastIndexOf('/');
-  const { contextTokens, slots } = verdict;
+  const reasoning = parserOf(input.model, THINKING);
   return [
     flag('--host', '{host}', { because: 'this machine only' }),
     flag('--port', '{port}', { because: 'a port that was free just before' }),
@@ -31,25 +75,35 @@ export function tabbyArguments(input: EngineInput, verdict: VerdictOk): readonly
       origin: 'model',
     }),
     flag('--model-name', path.slice(cut + 1), { because: 'the folder', origin: 'model' }),
-    flag('--max-seq-len', contextTokens, {
+    flag('--max-seq-len', verdict.contextTokens, {
       because: 'tokens of context a request may use',
       origin: input.workload.contextTokens === null ? 'workload' : 'user',
     }),
     flag('--cache-size', cacheTokens(input, verdict), {
-      because: 'tokens of all requests together, in pages of 256',
+      because: `tokens of all requests together, in pages of ${PAGE_TOKENS}`,
       origin: 'workload',
     }),
-    flag('--max-batch-size', slots, {
+    flag('--max-batch-size', verdict.slots, {
       because: `${input.workload.concurrency} at once; more wait in its queue`,
       origin: 'workload',
     }),
+    ...(reasoning === null
+      ? []
+      : [
+          flag('--reasoning', reasoning, {
+            because: 'this family thinks aloud: its thoughts apart from its answer',
+            origin: 'model',
+          }),
+        ]),
+    ...more,
     flag('--disable-auth', 'true', { because: 'only this machine reaches it' }),
+    flag('--disable-fetch-requests', 'true', { because: 'it fetches nothing a request names' }),
   ];
 }
 
 function cacheTokens({ workload }: EngineInput, { contextTokens, slots }: VerdictOk): number {
   const requests = slots * (workload.promptTokens + workload.outputTokens);
-  return Math.ceil(Math.max(contextTokens, requests) / 256) * 256;
+  return Math.ceil(Math.max(contextTokens, requests) / PAGE_TOKENS) * PAGE_TOKENS;
 }
 
 export const TABBY_LOG: readonly LogRule[] = [
@@ -57,6 +111,7 @@ export const TABBY_LOG: readonly LogRule[] = [
   { pattern: /error: (unrecognized arguments: .*)/, code: 'HL_OPTION_INVALID' },
   // It takes the next port instead, so that we would talk to a stranger on ours.
   { pattern: /Port \d+ is currently in use/, code: 'HL_ENGINE_PORT_BUSY' },
+  { pattern: /Ports \d+ and \d+ are in use/, code: 'HL_ENGINE_PORT_BUSY' },
   { pattern: /Application startup complete\./, isReady: true },
   { pattern: /Loading model modules.*?(\d+)%/, progress: 'reading weights', hasFraction: true },
 ];

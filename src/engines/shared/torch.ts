@@ -2,9 +2,9 @@
  * Answers: what the engines built on PyTorch have in common: folders of safetensors, tensor
  * parallelism over equal cards, and a model that is named by its folder.
  */
-import type { Artifact, ModelInfo } from '../../models/model.ts';
+import type { Artifact } from '../../models/model.ts';
 import type { EngineInput, Reason, VerdictOk } from '../engine.ts';
-import { GIB } from '../../base/units.ts';
+import type { Split } from './cards.ts';
 import type { FitRules } from './fit.ts';
 
 export interface TorchFit {
@@ -15,6 +15,8 @@ export interface TorchFit {
   /** Part of a card's memory the engine takes by default. */
   readonly memoryShare: number;
   readonly slotsMax: number;
+  /** Absent: it shares layers by heads only. */
+  readonly split?: Split;
 }
 
 export function torchFit(rules: TorchFit, isGpu: boolean): FitRules {
@@ -24,7 +26,7 @@ export function torchFit(rules: TorchFit, isGpu: boolean): FitRules {
     overheadBytes: () => (isGpu ? rules.overheadBytesGpu : rules.overheadBytesCpu),
     memoryShare: isGpu ? rules.memoryShare : 1,
     slotsMax: rules.slotsMax,
-    split: 'heads',
+    split: rules.split ?? 'heads',
     canOffload: false,
   };
 }
@@ -32,11 +34,6 @@ export function torchFit(rules: TorchFit, isGpu: boolean): FitRules {
 /** Cards used together; 1 on the CPU. */
 export function tensorDegree(verdict: VerdictOk): number {
   return Math.max(1, verdict.accelerators.length);
-}
-
-/** Whole GiB for the KV cache, at least one: some engines take no finer measure. */
-export function kvCacheGib(verdict: VerdictOk): number {
-  return Math.max(1, Math.ceil(verdict.memory.kvCacheBytes / GIB));
 }
 
 /** Safetensors in a number format the engine's kernels do not have on this device. */
@@ -65,14 +62,4 @@ export function checkArchitecture(
       hint: null,
     },
   ];
-}
-
-/** The value for a model family's row of a table, by the start of its architecture. */
-export function byFamily<T>(model: ModelInfo, table: Readonly<Record<string, T>>): T | null {
-  const { architecture } = model;
-  if (architecture === null) return null;
-  const exact = table[architecture];
-  if (exact !== undefined) return exact;
-  const family = Object.keys(table).find((name) => architecture.startsWith(name));
-  return family === undefined ? null : (table[family] ?? null);
 }

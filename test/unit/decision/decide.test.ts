@@ -181,6 +181,33 @@ describe('decideDriven', () => {
   });
 });
 
+describe('decideDriven where an engine has no build for the card', () => {
+  const onMi300x = caseOf('synthetic-mi300x', 'dense-8b-bf16');
+
+  it('says how to get one, instead of an install that must fail', () => {
+    // MAX has a build for it.
+    const engines = onMi300x.engines.filter(({ id }) => id !== 'max');
+    const error = errorOf(() => decideDriven({ ...onMi300x, engines }));
+    expect(error.code).toBe('HL_NO_ENGINE_FITS');
+    expect(error.message).toContain(
+      'vLLM: could serve it, but cannot be installed: its builds for ROCm are on an index of its project',
+    );
+    expect(error.message).toContain('SGLang: could serve it, but cannot be installed: ');
+  });
+
+  it('takes one that somebody else installed', () => {
+    const own: Installation = {
+      version: '0.32.0',
+      build: 'vllm',
+      recipe: null,
+      path: '/opt/vllm',
+      devices: ['amd'],
+    };
+    const decision = decideDriven({ ...onMi300x, installations: new Map([['vllm', own]]) });
+    expect(decision.engine.id).toBe('vllm');
+  });
+});
+
 describe('engineInput', () => {
   it('gives an engine its own installation and no other', () => {
     const input = caseOf(HERE, 'demo-135m');

@@ -54,13 +54,13 @@ describe('explainDecision', () => {
 
   it('says when the choice cannot be started yet, and which variables it needs', () => {
     const text = textOf({
-      machine: 'synthetic-h200',
+      machine: 'synthetic-rtx-4090',
       model: 'dense-8b-all',
-      workload: { for: 'agent', concurrency: 16 },
+      workload: { for: 'chat' },
     });
-    expect(text).toContain('Chose SGLang (this version cannot start it yet) over ');
-    expect(text).toContain(' variables HF_HUB_OFFLINE=1');
-    expect(text).toContain('--mem-fraction-static 0.88');
+    expect(text).toContain('Chose ExLlamaV3 (this version cannot start it yet) over ');
+    expect(text).toContain(' variables CUDA_VISIBLE_DEVICES=0');
+    expect(text).toContain('--cache-size 8192');
   });
 
   it('repeats what was adapted, with the way to insist', () => {

@@ -12,12 +12,14 @@ export interface GoldenCase {
   readonly machine: string;
   readonly model: string;
   readonly workload: WorkloadOverrides & { readonly for: WorkloadName };
+  /** The engine named by the user; the others are not judged. */
+  readonly asked?: string;
 }
 
 export interface GoldenRow extends GoldenCase {
   /** `null`: nothing fits. */
   readonly engine: string | null;
-  /** Row of the tree; where nothing fits, what each engine refuses for. */
+  /** Row of the tree, `asked`; where nothing fits, what engines refuse for. */
   readonly row: string;
 }
 
@@ -26,7 +28,7 @@ export function goldenRows(): readonly GoldenRow[] {
   return JSON.parse(readFileSync(file, 'utf8')) as readonly GoldenRow[];
 }
 
-export function inputOf({ machine, model, workload }: GoldenCase): DecideInput {
+export function inputOf({ machine, model, workload, asked }: GoldenCase): DecideInput {
   const { for: name, ...overrides } = workload;
   return {
     machine: testMachine(machine),
@@ -34,6 +36,7 @@ export function inputOf({ machine, model, workload }: GoldenCase): DecideInput {
     workload: makeWorkload(name, overrides),
     engines: ENGINES,
     installations: new Map(),
+    ...(asked === undefined ? {} : { engineId: asked }),
   };
 }
 
@@ -48,13 +51,12 @@ export function judgeCase(golden: GoldenCase): Pick<GoldenRow, 'engine' | 'row'>
   }
 }
 
-/** `llama-cpp: memory-insufficient`, of the driven engines only, for the diff to stay short. */
-function refusalCodes({ machine, model, workload }: DecideInput): string {
-  return ENGINES.filter(({ isDriven }) => isDriven)
-    .map((engine) => {
-      const verdict = engine.check({ machine, model, workload, installation: null });
-      const codes = verdict.isOk ? [] : verdict.reasons.map(({ code }) => code);
-      return `${engine.id}: ${codes.join(' ')}`;
-    })
-    .join('; ');
+/** Every code that some engine refuses for, without the engines: a new one of them changes no row. */
+function refusalCodes({ machine, model, workload, engineId }: DecideInput): string {
+  const judged = ENGINES.filter(({ id }) => engineId === undefined || id === engineId);
+  const codes = judged.flatMap((engine) => {
+    const verdict = engine.check({ machine, model, workload, installation: null });
+    return verdict.isOk ? [] : verdict.reasons.map(({ code }) => code);
+  });
+  return [...new Set(codes)].sort().join(' ');
 }

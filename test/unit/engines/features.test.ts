@@ -1,4 +1,4 @@
-/** What engines were seen to ignore or refuse, by comparing their recorded answers. */
+/** What engines ignore or refuse: seen by comparing their recorded answers, or read in their source. */
 import { describe, expect, it } from 'vitest';
 import { ENGINES } from '../../../src/engines/all.gen.ts';
 import { REQUEST_FEATURES, type FeatureSupport } from '../../../src/engines/request.ts';
@@ -6,8 +6,8 @@ import { REQUEST_FEATURES, type FeatureSupport } from '../../../src/engines/requ
 /** Everything else is honoured, or enforced by us. */
 const NOT_HONOURED: Readonly<Record<string, readonly string[]>> = {
   dynamo: [],
-  exllamav2: [],
-  exllamav3: [],
+  exllamav2: ['seed'],
+  exllamav3: ['ignore_eos', 'seed'],
   'llama-cpp': ['min_tokens'],
   max: ['logit_bias', 'min_tokens', 'n'],
   mlx: ['ignore_eos', 'json_schema', 'min_tokens', 'n', 'tools'],
