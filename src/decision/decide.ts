@@ -95,12 +95,12 @@ function drivenNames(input: DecideInput): string | null {
   return names.length === 0 ? null : names.join(' or ');
 }
 
-/** Driven, and by a build for the device it would compute on: ours, or one that is here. */
+/** Driven, and by a build for the device it would compute on: ours, or one that is the user's. */
 function isStartable(
   { engine, verdict }: Candidate,
   { machine, installations }: Pick<DecideInput, 'machine' | 'installations'>,
 ): boolean {
-  const isForeign = installations.get(engine.id)?.recipe === null;
+  const isForeign = engine.custom !== undefined || installations.get(engine.id)?.recipe === null;
   return engine.isDriven && (isForeign || recipeFor(engine, machine, verdict.device) !== null);
 }
 

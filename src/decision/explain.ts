@@ -1,7 +1,7 @@
 /** Answers: a decision in words for people: what was chosen, why not the others, the command. */
 import { formatBytes, formatCount } from '../base/units.ts';
 import type { ServerSettings } from '../base/config-custom.ts';
-import type { EnginePlan, Reason } from '../engines/engine.ts';
+import type { Engine, EnginePlan, Reason } from '../engines/engine.ts';
 import { commandLine } from '../engines/shared/command-line.ts';
 import type { Decision } from './decide.ts';
 import type { Rejected } from './reasons.ts';
@@ -68,21 +68,21 @@ function explainAttached(
 function headline({ engine, rejected }: Decision, plan: EnginePlan): string {
   const others = rejected.filter(({ isEligible }) => isEligible).map((other) => other.engine.name);
   const chose = `Chose ${engine.name}`;
-  const undriven = isStartable(plan) ? '' : ' (this version cannot start it yet)';
+  const undriven = isStartable(engine, plan) ? '' : ' (this version cannot start it yet)';
   if (others.length > 0) return `${chose}${undriven} over ${others.join(', ')}`;
   const isAlone = rejected.length > 0;
   return `${chose}${undriven}${isAlone ? ', the only engine that can serve this' : ''}`;
 }
 
 /** By an environment of ours or a program that is here; engines that are not driven have neither. */
-function isStartable({ recipe, executable }: EnginePlan): boolean {
-  return recipe !== null || executable !== null;
+function isStartable({ custom }: Engine, { recipe, executable }: EnginePlan): boolean {
+  return recipe !== null || executable !== null || custom !== undefined;
 }
 
 /** How a person gets a build that this version does not install. */
 function guideLine({ engine }: Decision, plan: EnginePlan): string | null {
   const guide = engine.guides?.find(({ when }) => when.devices.includes(plan.device));
-  return isStartable(plan) || guide === undefined
+  return isStartable(engine, plan) || guide === undefined
     ? null
     : labelled('install', `${guide.because}: ${guide.hint}`);
 }
@@ -144,7 +144,7 @@ function overrideLines({ rejected, engine }: Decision, plan: EnginePlan): readon
   const eligible = rejected.filter(({ isEligible }) => isEligible);
   if (eligible.length === 0) return [];
   const others = eligible.filter((other) => other.isStartable).map((other) => other.engine);
-  const startable = isStartable(plan) ? [engine, ...others] : others;
+  const startable = isStartable(engine, plan) ? [engine, ...others] : others;
   const measure = startable.map(
     ({ id }) => `hyperllama bench ${plan.model.ref} -i 5 --engine ${id}`,
   );
