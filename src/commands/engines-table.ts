@@ -4,11 +4,11 @@ import { formatBytes } from '../base/units.ts';
 import type { EngineRow, EngineSizes } from './engine-rows.ts';
 
 /** Whether it is here, and by whose doing. */
-export function stateWords({ custom, installed, version }: EngineRow): string {
+export function stateWords({ custom, installed, version, isDriven }: EngineRow): string {
   if (custom === 'server') return 'unmanaged';
   if (custom === 'command') return installed ? 'custom' : 'not installed';
   if (installed) return version ?? 'yes';
-  return '-';
+  return isDriven ? 'not installed' : 'not driven yet';
 }
 
 export async function enginesTable(
@@ -18,7 +18,7 @@ export async function enginesTable(
   const usableFirst = [...rows].sort((a, b) => Number(b.usable) - Number(a.usable));
   const cells = usableFirst.map((row) => [
     row.url === null ? row.name : `${row.name} (${row.url})`,
-    stateWords(row),
+    row.installed || row.custom !== null ? stateWords(row) : '-',
     row.newest ?? '-',
     row.usable ? 'yes' : 'no',
     row.bytesOnDisk === null ? '-' : formatBytes(row.bytesOnDisk),
