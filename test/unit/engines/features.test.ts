@@ -9,7 +9,7 @@ const NOT_HONOURED: Readonly<Record<string, readonly string[]>> = {
   exllamav2: [],
   exllamav3: [],
   'llama-cpp': ['min_tokens'],
-  max: ['logit_bias', 'min_tokens', 'n'],
+  max: ['json_schema', 'logit_bias', 'min_tokens', 'n'],
   mlx: ['ignore_eos', 'json_schema', 'min_tokens', 'n', 'tools'],
   sglang: [],
   'tensorrt-llm': [],
