@@ -181,7 +181,6 @@ export interface WorkloadOptions {
   readonly concurrency?: number;
   readonly context?: number;
   readonly device?: string;
-  readonly schema?: string;
 }
 
 /** Options that say what is wanted of a model, the same for every command that decides. */
@@ -214,7 +213,6 @@ export function workloadFrom(
     device,
     ...(options.context === undefined ? {} : { contextTokens: options.context }),
     ...(options.concurrency === undefined ? {} : { concurrency: options.concurrency }),
-    ...(options.schema === undefined ? {} : { needs: ['structured-output'] }),
   });
 }
 

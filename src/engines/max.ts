@@ -4,7 +4,6 @@
  */
 import { GIB } from '../base/units.ts';
 import type { Artifact, ModelInfo } from '../models/model.ts';
-import type { Need } from '../workloads/workload.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   Engine,
@@ -16,7 +15,7 @@ import type {
   Trait,
   VerdictOk,
 } from './engine.ts';
-import { flag, toggle } from './shared/args.ts';
+import { flag } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import type { Target } from './shared/devices.ts';
@@ -37,7 +36,6 @@ const TRAITS: readonly Trait[] = [
   'paged-kv',
   'cpu-capable',
   'multi-gpu',
-  'structured-output',
   'tools',
   'logprobs',
 ];
@@ -88,6 +86,8 @@ const FEATURES = features({
   logit_bias: 'ignored',
   // Without `--enable-min-tokens`, which compiles another sampler.
   min_tokens: 'ignored',
+  // Without `--enable-structured-output`, which a server on a CPU refuses at its start.
+  json_schema: 'refused',
 });
 
 const RULES: CheckRules = {
@@ -115,7 +115,7 @@ const RULES: CheckRules = {
     ...checkMac(input),
     ...checkArchitecture(input, Object.keys(ARCHITECTURES)),
     ...checkNumbers(input, target),
-    ...checkGrammar(input, target),
+    ...checkTools(input),
   ],
 };
 
@@ -158,20 +158,20 @@ function checkMac({ machine }: EngineInput): readonly Reason[] {
   ];
 }
 
-/** Needs that it meets with a grammar, which it has on GPUs only. */
-const GRAMMAR_NEEDS: readonly Need[] = ['structured-output', 'tools'];
-
 /**
- * `enable_structured_output is not currently supported on CPU`, it says at start; and a tool call
- * that was required was answered there in plain text.
+ * Of the families above, those its library has a parser of tool calls for. Llama has none: a call
+ * that was required was answered with 200 and in plain text.
  */
-function checkGrammar({ workload }: EngineInput, target: Target): readonly Reason[] {
-  const needs = GRAMMAR_NEEDS.filter((need) => workload.needs.includes(need));
-  if (target.device !== 'cpu' || needs.length === 0) return [];
+const TOOL_FAMILIES: readonly string[] = ['deepseek_v3'];
+
+function checkTools({ model, workload }: EngineInput): readonly Reason[] {
+  const { architecture } = model;
+  if (!workload.needs.includes('tools')) return [];
+  if (architecture === null || TOOL_FAMILIES.includes(architecture)) return [];
   return [
     {
       code: 'need-unsupported',
-      because: `cannot force an answer into a form on the CPU, which ${needs.join(' and ')} needs`,
+      because: `has no tool-call parser for the architecture \`${architecture}\``,
       hint: null,
     },
   ];
@@ -181,7 +181,6 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
   const { model, workload } = input;
   const isCpu = verdict.device === 'cpu';
   const devices = isCpu ? 'cpu' : `gpu:${verdict.accelerators.join(',')}`;
-  const needsGrammar = GRAMMAR_NEEDS.some((need) => workload.needs.includes(need));
   return [
     flag('--model', modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
@@ -200,14 +199,6 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: `${workload.concurrency} at once; more wait in its queue`,
       origin: 'workload',
     }),
-    ...(needsGrammar
-      ? [
-          toggle('--enable-structured-output', {
-            because: 'without it a request with a schema is answered with 400',
-            origin: 'workload',
-          }),
-        ]
-      : []),
   ];
 }
 

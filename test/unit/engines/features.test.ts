@@ -9,7 +9,7 @@ const NOT_HONOURED: Readonly<Record<string, readonly string[]>> = {
   exllamav2: ['seed'],
   exllamav3: ['ignore_eos', 'seed'],
   'llama-cpp': ['min_tokens'],
-  max: ['logit_bias', 'min_tokens', 'n'],
+  max: ['json_schema', 'logit_bias', 'min_tokens', 'n'],
   mlx: ['ignore_eos', 'json_schema', 'min_tokens', 'n', 'tools'],
   sglang: [],
   'tensorrt-llm': [],

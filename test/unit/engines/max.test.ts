@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ENGINES } from '../../../src/engines/all.gen.ts';
 import type { Engine, EngineInput, EnginePlan } from '../../../src/engines/engine.ts';
+import type { GenerateRequest } from '../../../src/engines/request.ts';
 import { testMachine } from '../../fixtures/machines/load.ts';
 import { inputOf } from './shared/support.ts';
 
@@ -103,16 +104,13 @@ describe('what it refuses', () => {
     ]);
   });
 
-  it('is a form for answers on the CPU; on a card the server is told to enforce it', () => {
-    const needs = ['structured-output', 'tools'] as const;
-    expect(refusals(inputOf(RECORDED, 'demo-135m-bf16', { needs }))).toEqual([
-      'cannot force an answer into a form on the CPU, which structured-output and tools needs',
+  it('is tool calls of a family it has no parser for, and answers in a given form', () => {
+    expect(refusals(inputOf(CARD, 'demo-135m-bf16', { needs: ['tools'] }))).toEqual([
+      'has no tool-call parser for the architecture `llama`',
     ]);
-    const onCard = planOf(inputOf(CARD, 'demo-135m-bf16', { needs }));
-    expect(words(onCard)).toContain('--enable-structured-output');
-    expect(words(planOf(inputOf(CARD, 'demo-135m-bf16')))).not.toContain(
-      '--enable-structured-output',
-    );
+    expect(refusals(inputOf(CARD, 'demo-135m-bf16', { needs: ['structured-output'] }))).toEqual([
+      'the workload needs answers that match a JSON schema, which it does not offer',
+    ]);
   });
 
   it('is a Mac with an Intel processor', () => {
@@ -122,5 +120,42 @@ describe('what it refuses', () => {
       'has builds for Apple Silicon on macOS, this CPU is x64',
     ]);
     expect(refusals(inputOf(mac, 'demo-135m-bf16'))).toEqual([]);
+  });
+});
+
+describe('the request', () => {
+  it('holds only fields it knows, for any other is answered with 400', () => {
+    const request: GenerateRequest = {
+      messages: [{ role: 'user', content: 'Hi' }],
+      maxTokens: 8,
+      temperature: 0,
+      topP: 0.9,
+      seed: 7,
+      stop: ['.'],
+      schema: { type: 'object' },
+      ignoreEos: true,
+      promptCache: false,
+    };
+    const plan = planOf(inputOf(RECORDED, 'demo-135m-bf16'));
+    const { body, warnings } = engine.adaptRequest(request, plan);
+    // Each was sent to 26.7.0 and accepted.
+    expect(Object.keys(body).sort()).toEqual([
+      'ignore_eos',
+      'max_tokens',
+      'messages',
+      'model',
+      'seed',
+      'stop',
+      'stream',
+      'stream_options',
+      'temperature',
+      'top_p',
+    ]);
+    expect(warnings).toEqual([
+      {
+        feature: 'json_schema',
+        message: 'MAX answers `json_schema` with an error, so it was left out',
+      },
+    ]);
   });
 });
