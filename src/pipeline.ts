@@ -8,6 +8,7 @@ import { ENGINES } from './engines/all.gen.ts';
 import type { Engine, Installation, LaunchPlan } from './engines/engine.ts';
 import { detectMachine } from './hardware/detect.ts';
 import type { Machine } from './hardware/machine.ts';
+import { shareOf } from './hardware/share.ts';
 import { withOutsideEngine } from './launch/engine-set.ts';
 import { findInstallations } from './launch/installations.ts';
 import { isRunning, machineWithout, sessionsOf } from './launch/running.ts';
@@ -27,6 +28,10 @@ export interface Wanted {
   readonly isToRun: boolean;
   /** `--machine FILE`: a recorded machine; `null` = this one. */
   readonly machine: Machine | null;
+  /** Equal engines beside each other, each planned for its share of the machine; absent = 1. */
+  readonly replicas?: number;
+  /** A port is needed; absent = what the engine prefers. */
+  readonly listen?: 'tcp';
 }
 
 export interface Choice {
@@ -50,12 +55,13 @@ export interface Started {
 export async function choose(wanted: Wanted, context: Context): Promise<Choice> {
   const { workload, engineId, isToRun } = wanted;
   const engines = await knownEngines(context);
-  const [machine, model, installations] = await Promise.all([
+  const [whole, model, installations] = await Promise.all([
     wanted.machine ?? thisMachine(context),
     typeof wanted.model === 'string' ? describe(wanted.model, context) : wanted.model,
     // What is installed here says nothing about a recorded machine.
     wanted.machine === null ? findInstallations(engines, context) : new Map<string, Installation>(),
   ]);
+  const machine = shareOf(whole, wanted.replicas ?? 1);
   const sessions = wanted.machine === null ? await sessionsOf(model.ref, context.paths) : [];
   const running = sessions.map(({ about }) => about.engine);
   const asked = engineId === null ? {} : { engineId };
@@ -63,7 +69,8 @@ export async function choose(wanted: Wanted, context: Context): Promise<Choice> 
     const judge = isToRun ? decideDriven : decide;
     const decision = judge({ machine, model, workload, engines, installations, running, ...asked });
     const installation = installations.get(decision.engine.id) ?? null;
-    const input = { machine, model, workload, installation };
+    const listen = wanted.listen === undefined ? {} : { listen: wanted.listen };
+    const input = { machine, model, workload, installation, ...listen };
     const plan = planLaunch(decision.engine, input, decision.verdict);
     return { machine, model, workload, decision, installation, plan };
   };

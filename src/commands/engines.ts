@@ -6,7 +6,8 @@ import { runCommand } from '../base/exec.ts';
 import { formatBytesOf } from '../base/output.ts';
 import { nearestNames } from '../base/suggest.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
-import type { Engine, EnvironmentRecipe } from '../engines/engine.ts';
+import { DEPLOY_TARGETS } from '../engines/deploy/targets.ts';
+import type { Engine, EnvironmentRecipe, Service } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import {
   chooseRecipe,
@@ -22,6 +23,8 @@ import { knownEngines, thisMachine } from '../pipeline.ts';
 import { engineRows } from './engine-rows.ts';
 import { enginesTable } from './engines-table.ts';
 import { createCommand, createContext, createGroup, type CommonOptions } from './shared.ts';
+
+type Installable = Service & Pick<Engine, 'isDriven'>;
 
 interface InstallOptions extends CommonOptions {
   readonly device?: string;
@@ -191,7 +194,7 @@ async function removeOne(id: string, context: Context): Promise<void> {
 
 /** The recipe for the first device of this machine that has one: a GPU before the CPU. */
 function defaultRecipe(
-  engine: Engine,
+  engine: Service,
   machine: Machine,
   isCpuOnly = false,
 ): EnvironmentRecipe | null {
@@ -203,8 +206,10 @@ function defaultRecipe(
   return chooseRecipe(engine, machine, 'cpu');
 }
 
-async function findEngine(id: string, context: Context): Promise<Engine> {
-  const engines = await knownEngines(context);
+/** Targets of `deploy` are installed, proved and removed like engines, and stand in no list of them. */
+async function findEngine(id: string, context: Context): Promise<Installable> {
+  const targets = DEPLOY_TARGETS.map((target) => ({ ...target, isDriven: true }));
+  const engines: readonly Installable[] = [...(await knownEngines(context)), ...targets];
   const engine = engines.find((candidate) => candidate.id === id);
   if (engine !== undefined) return engine;
   const known = engines.map((candidate) => candidate.id);

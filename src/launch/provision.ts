@@ -7,7 +7,7 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { InstallEvent } from '../base/installer.ts';
 import { formatBytesOf } from '../base/output.ts';
 import { formatBytes } from '../base/units.ts';
-import type { Engine, EnvironmentRecipe, LaunchPlan } from '../engines/engine.ts';
+import type { Service, EnvironmentRecipe, LaunchPlan } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { fetchableArtifact, hubDownloadCommand } from '../models/catalog.ts';
 import { pullModel } from '../models/pull.ts';
@@ -16,7 +16,7 @@ import { askFirst, refuseFullDisk } from './preflight.ts';
 import { chooseRecipe, environmentOf, installEnvironment } from './environment.ts';
 
 export interface Lacking {
-  readonly engine: Engine;
+  readonly engine: Service;
   /** Folder with the engine's `service.py` and locks. */
   readonly serviceFolder: string;
   readonly plan: LaunchPlan;

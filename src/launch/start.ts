@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { HyperLlamaError } from '../base/errors.ts';
-import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { Service, LaunchPlan } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from './engine-set.ts';
 import { environmentOf, environmentPython } from './environment.ts';
@@ -16,12 +16,14 @@ export interface StartLimits {
   readonly keepAliveMs: number;
   /** Longest start; `null` = the plan's own. */
   readonly startDeadlineMs: number | null;
+  /** Where a plan that wants a port has to listen; absent = any free one. */
+  readonly port?: number;
 }
 
 /** What the plan still lacks here, fetched. `null`: go on with the CPU build instead. */
 export async function fetchMissing(
   planned: {
-    readonly engine: Engine;
+    readonly engine: Service;
     readonly plan: LaunchPlan;
     readonly machine: Machine;
   },
@@ -40,7 +42,7 @@ export async function fetchMissing(
 }
 
 export async function startSession(
-  planned: { readonly engine: Engine; readonly plan: LaunchPlan },
+  planned: { readonly engine: Service; readonly plan: LaunchPlan },
   limits: StartLimits,
   context: Context,
 ): Promise<Session> {
@@ -61,6 +63,7 @@ export async function startSession(
       engineCacheFolder: join(environment?.path ?? context.paths.cache, 'cache'),
       keepAliveMs: limits.keepAliveMs,
       startDeadlineMs: limits.startDeadlineMs,
+      ...(limits.port === undefined ? {} : { port: limits.port }),
       env: context.env,
       signal: context.signal,
       log: context.log,

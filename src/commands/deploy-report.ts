@@ -1,0 +1,90 @@
+/** Answers: how a deployment on this machine is told: to people, and as JSON. */
+import { formatDuration } from '../base/units.ts';
+import type { DeploymentEvent } from '../launch/deployment.ts';
+import type { Failover } from '../measure/failover.ts';
+
+/** `deploy --local --json`, with `demo` beside it. */
+export interface DeploymentFacts {
+  readonly schema: 'hyperllama.deploy/1';
+  readonly target: { readonly id: string; readonly name: string; readonly version: string };
+  /** No engine computed any of the answers. */
+  readonly simulated: boolean;
+  /** Base address for OpenAI clients. */
+  readonly endpoint: string;
+  readonly model: string;
+  readonly front: { readonly session: string; readonly pid: number | null };
+  readonly engines: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly version: string;
+    readonly url: string;
+    readonly session: string;
+    readonly pid: number | null;
+  }[];
+}
+
+export interface TimelineEntry {
+  /** Since the kill. */
+  readonly afterMs: number;
+  readonly event: string;
+}
+
+export interface Demo extends Failover {
+  readonly killed: { readonly engine: number; readonly pid: number };
+  readonly answeredAfterRecovery: number;
+  readonly timeline: readonly TimelineEntry[];
+}
+
+export function eventText(event: DeploymentEvent): string {
+  switch (event.kind) {
+    case 'engine-ended':
+      return `engine ${event.engine + 1} ended ${event.how}`;
+    case 'engine-back':
+      return `engine ${event.engine + 1} is back, started in ${formatDuration(event.startMs)}`;
+    case 'engine-lost':
+      return `engine ${event.engine + 1} is not started again: ${event.because}`;
+    case 'pool': {
+      const { healthy, total } = event.pool;
+      const of = total === null ? '' : ` of ${total}`;
+      return `pool: ${healthy}${of} ${healthy === 1 ? 'engine takes' : 'engines take'} requests`;
+    }
+  }
+}
+
+export function deploymentText(facts: DeploymentFacts, isDemo: boolean): string {
+  const { target, engines, front } = facts;
+  const simulated = facts.simulated ? 'SIMULATED ' : '';
+  const kind = engines[0]?.name ?? 'engines';
+  const head = `${simulated}${target.name} ${target.version} in front of ${engines.length} × ${simulated}${kind}, ${facts.model}`;
+  const body = `{"model":"${facts.model}","messages":[{"role":"user","content":"Hi"}]}`;
+  const lines = [
+    head,
+    ` endpoint  ${facts.endpoint}  (pid ${front.pid ?? '?'}, session ${front.session})`,
+    ...engines.map(
+      ({ url, pid, session }, index) =>
+        ` engine ${index + 1}  ${url}  (pid ${pid ?? '?'}, session ${session})`,
+    ),
+    ...(isDemo
+      ? []
+      : [
+          ` try it    curl ${facts.endpoint}/chat/completions -H 'content-type: application/json' -d '${body}'`,
+          ' Ctrl-C ends all of it',
+        ]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+export function demoText(demo: Demo): string {
+  const { killed, timeline } = demo;
+  const lines = [
+    `Killed engine ${killed.engine} (pid ${killed.pid}) while ${demo.inFlightAtKill} requests ran, ${demo.begunAtKill} of them with a first token`,
+    ` requests                    ${demo.requests}`,
+    ` answered to the end         ${demo.answered}`,
+    ` failed before first token   ${demo.failedBeforeFirstToken}`,
+    ` failed after first token    ${demo.failedAfterFirstToken}`,
+    ...demo.reasons.map((reason) => `   ${reason}`),
+    ...timeline.map(({ afterMs, event }) => ` ${`+${formatDuration(afterMs)}`.padEnd(9)} ${event}`),
+    ` after that                  ${demo.answeredAfterRecovery} more requests answered`,
+  ];
+  return `${lines.join('\n')}\n`;
+}

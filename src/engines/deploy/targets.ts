@@ -1,0 +1,6 @@
+/** Every target of `deploy` there is. */
+import { smg } from './smg.ts';
+import type { DeployTarget } from './target.ts';
+
+/** The first one is taken where none is named. */
+export const DEPLOY_TARGETS: readonly [DeployTarget, ...DeployTarget[]] = [smg];
