@@ -4,6 +4,7 @@ import { formatAddress } from '../base/http.ts';
 import type { DeployTarget } from '../engines/deploy/target.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
 import { EMPTY_REQUEST } from '../engines/request.ts';
+import { openDoor } from '../gateway/door.ts';
 import {
   startDeployment,
   type Deployment,
@@ -85,7 +86,6 @@ async function planLocal(wanted: LocalWanted, context: Context): Promise<Deploym
     isToRun: true,
     machine: null,
     replicas: ENGINES,
-    listen: 'tcp',
   };
   const first = await choose(chosen, context);
   // What asks first comes first: nobody likes a question after a long download.
@@ -102,6 +102,7 @@ async function planLocal(wanted: LocalWanted, context: Context): Promise<Deploym
     engines: () =>
       Array.from({ length: ENGINES }, (_, index) => withFingerprint(choice.plan, index + 1)),
     front: (engineUrls) => frontPlan(target, choice, engineUrls),
+    open: openDoor,
     ...(wanted.port === null ? {} : { port: wanted.port }),
   };
 }
@@ -117,7 +118,7 @@ function frontPlan(
 }
 
 async function describe(deployment: Deployment, plan: DeploymentPlan): Promise<DeploymentFacts> {
-  const { front, engines } = deployment;
+  const { front, engines, engineUrls } = deployment;
   const { facts } = front;
   return {
     schema: 'hyperllama.deploy/1',
@@ -127,11 +128,11 @@ async function describe(deployment: Deployment, plan: DeploymentPlan): Promise<D
     model: facts.plan.model.name,
     front: { session: facts.key, pid: await deployment.pidOf(front) },
     engines: await Promise.all(
-      engines.map(async (session) => ({
+      engines.map(async (session, index) => ({
         id: session.facts.plan.engine.id,
         name: plan.engine.name,
         version: session.facts.plan.engine.version,
-        url: formatAddress(session.facts.address),
+        url: engineUrls[index] ?? null,
         session: session.facts.key,
         pid: await deployment.pidOf(session),
       })),

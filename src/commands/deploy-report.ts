@@ -17,7 +17,8 @@ export interface DeploymentFacts {
     readonly id: string;
     readonly name: string;
     readonly version: string;
-    readonly url: string;
+    /** Where the front reaches it. */
+    readonly url: string | null;
     readonly session: string;
     readonly pid: number | null;
   }[];
@@ -46,7 +47,7 @@ export function eventText(event: DeploymentEvent): string {
     case 'pool': {
       const { healthy, total } = event.pool;
       const of = total === null ? '' : ` of ${total}`;
-      return `pool: ${healthy}${of} ${healthy === 1 ? 'engine takes' : 'engines take'} requests`;
+      return `pool: ${healthy}${of} ${(total ?? healthy) === 1 ? 'engine takes' : 'engines take'} requests`;
     }
   }
 }
@@ -62,7 +63,7 @@ export function deploymentText(facts: DeploymentFacts, isDemo: boolean): string 
     ` endpoint  ${facts.endpoint}  (pid ${front.pid ?? '?'}, session ${front.session})`,
     ...engines.map(
       ({ url, pid, session }, index) =>
-        ` engine ${index + 1}  ${url}  (pid ${pid ?? '?'}, session ${session})`,
+        ` engine ${index + 1}  ${url ?? '?'}  (pid ${pid ?? '?'}, session ${session})`,
     ),
     ...(isDemo
       ? []

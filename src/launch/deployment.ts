@@ -1,14 +1,13 @@
 /**
  * Answers: how several sessions become one deployment: engines, and a front that sends requests to
- * them. An engine that ends by itself is started again at its port; the end of the front is the end
- * of all. Every session has a guard of its own, so that a killed command leaves none of them.
+ * them. An engine that ends by itself is started again; the end of the front is the end of all. Every session has a guard of its own, so that a killed command leaves none of them.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../base/context.ts';
 import { sessionRunFolder } from '../base/paths.ts';
 import { fail, toHyperLlamaError } from '../base/errors.ts';
-import { formatAddress, getText } from '../base/http.ts';
+import { formatAddress, getText, type Address } from '../base/http.ts';
 import type { LaunchPlan, Service } from '../engines/engine.ts';
 import { MEETING_FOLDER, type DeployTarget, type Pool } from '../engines/deploy/target.ts';
 import type { ExitedEvent } from './guard-link.ts';
@@ -27,8 +26,15 @@ export interface DeploymentPlan {
   readonly engines: (meetingFolder: string | null) => readonly LaunchPlan[];
   /** `engineUrls` is empty where the front is started first. */
   readonly front: (engineUrls: readonly string[]) => LaunchPlan;
+  /** A way to an engine by a port; `null` = the front needs none. */
+  readonly open: ((engine: () => Address) => Promise<Door>) | null;
   /** Of the front; absent = any free one. */
   readonly port?: number;
+}
+
+export interface Door {
+  readonly url: string;
+  end(): Promise<void>;
 }
 
 export type DeploymentEvent =
@@ -64,6 +70,7 @@ export async function startDeployment(
 interface RunningEngine {
   readonly plan: LaunchPlan;
   session: Session;
+  door: Door | null;
   restarts: number;
 }
 
@@ -95,6 +102,13 @@ export class Deployment implements AsyncDisposable {
     return this.#engines.map(({ session }) => session);
   }
 
+  /** Where the front reaches them; by their own address where no door was opened. */
+  get engineUrls(): readonly string[] {
+    return this.#engines.map(
+      ({ door, session }) => door?.url ?? formatAddress(session.facts.address),
+    );
+  }
+
   get pool(): Pool | null {
     return this.#pool;
   }
@@ -104,7 +118,7 @@ export class Deployment implements AsyncDisposable {
     const { target, front } = this.#plan;
     if (target.simulation === null) {
       await this.#startEngines(null);
-      await this.#startFront(front(this.engines.map(({ facts }) => formatAddress(facts.address))));
+      await this.#startFront(front(this.engineUrls));
     } else {
       await this.#startFront(front([]));
       const { paths } = this.#context;
@@ -158,7 +172,12 @@ export class Deployment implements AsyncDisposable {
     this.#ending.abort();
     await Promise.all(this.#work);
     await this.#front?.release();
-    await Promise.all(this.#engines.map(async ({ session }) => await session.release()));
+    await Promise.all(
+      this.#engines.map(async ({ session, door }) => {
+        await door?.end();
+        await session.release();
+      }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,7 +188,9 @@ export class Deployment implements AsyncDisposable {
   async #startEngines(meetingFolder: string | null): Promise<void> {
     for (const plan of this.#plan.engines(meetingFolder)) {
       const session = await this.#launch(plan, this.#plan.engine);
-      this.#engines.push({ plan, session, restarts: 0 });
+      const engine: RunningEngine = { plan, session, door: null, restarts: 0 };
+      this.#engines.push(engine);
+      engine.door = (await this.#plan.open?.(() => engine.session.facts.address)) ?? null;
     }
   }
 
@@ -210,10 +231,8 @@ export class Deployment implements AsyncDisposable {
     if (exit?.isWanted === true) return lost('another command stopped it');
     if (engine.restarts >= RESTARTS_MAX) return lost(`it was started ${RESTARTS_MAX} times again`);
     engine.restarts += 1;
-    const { address } = engine.session.facts;
-    const port = address.kind === 'tcp' ? address.port : undefined;
     try {
-      engine.session = await this.#launch(engine.plan, this.#plan.engine, port);
+      engine.session = await this.#launch(engine.plan, this.#plan.engine);
     } catch (error) {
       if (this.#context.signal.aborted) return;
       return lost(toHyperLlamaError(error).message);
