@@ -1,7 +1,8 @@
 /** `hyperllama deploy --local`: two engines and a front on this machine, and a proof by a kill. */
 import type { Context } from '../base/context.ts';
 import { formatAddress } from '../base/http.ts';
-import type { DeployTarget } from '../engines/deploy/target.ts';
+import { fail } from '../base/errors.ts';
+import type { DeployTarget, FrontInput, Simulation } from '../engines/deploy/target.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
 import { EMPTY_REQUEST } from '../engines/request.ts';
 import { openDoor } from '../gateway/door.ts';
@@ -13,7 +14,7 @@ import {
 } from '../launch/deployment.ts';
 import { fetchMissing } from '../launch/start.ts';
 import { runFailover } from '../measure/failover.ts';
-import { choose, type Choice, type Wanted } from '../pipeline.ts';
+import { choose, describe, thisMachine, type Choice, type Wanted } from '../pipeline.ts';
 import { withFingerprint } from '../plan/plan.ts';
 import type { Workload } from '../workloads/workload.ts';
 import {
@@ -37,8 +38,11 @@ export interface LocalWanted {
 
 /** The smallest number that can lose one and go on. */
 const ENGINES = 2;
+/** Where a model does not say how much it can read. */
+const CONTEXT_TOKENS = 4096;
 /** Enough that most are still to come when a quarter is answered: ten seconds on two cores. */
 const DEMO_REQUESTS = 48;
+const DEMO_REQUESTS_SIMULATED = 300;
 const DEMO_TOKENS = 32;
 /** Some wait in a queue: those on the killed engine had no token yet. */
 const DEMO_OVERLOAD = 1.5;
@@ -47,17 +51,20 @@ const DEMO_REQUESTS_AFTER = 8;
 
 export async function deployLocal(wanted: LocalWanted, context: Context): Promise<void> {
   const { output } = context;
+  const { simulation } = wanted.target;
+  const label = simulation === null ? '' : `${simulation.label} `;
   const timeline: TimelineEntry[] = [];
   let sinceMs = performance.now();
   const onEvent = (event: DeploymentEvent): void => {
-    const text = eventText(event);
+    const text = eventText(event, label);
     timeline.push({ afterMs: Math.round(performance.now() - sinceMs), event: text });
     output.note(` ${text}`);
   };
   const plan = await planLocal(wanted, context);
   await using deployment = await startDeployment(plan, context, onEvent);
-  const facts = await describe(deployment, plan);
-  if (!output.isJson) output.text(deploymentText(facts, wanted.isDemo));
+  const facts = await factsOf(deployment, plan);
+  if (simulation !== null) output.note(` ${label}${simulation.because}`);
+  if (!output.isJson) output.text(deploymentText(facts, label, wanted.isDemo));
   if (!wanted.isDemo) {
     if (output.isJson) output.json({ ...facts, demo: null });
     await deployment.untilInterrupted();
@@ -70,15 +77,26 @@ export async function deployLocal(wanted: LocalWanted, context: Context): Promis
   };
   const demo = { ...(await runDemo(deployment, plan, { context, onKill })), timeline };
   if (output.isJson) output.json({ ...facts, demo });
-  else output.text(demoText(demo));
+  else output.text(demoText(demo, label));
   if (demo.failedBeforeFirstToken > 0 || demo.answeredAfterRecovery < DEMO_REQUESTS_AFTER) {
     process.exitCode = 1;
   }
 }
 
-/** Engines of ours, decided and planned as ever, each for its share of the machine. */
 async function planLocal(wanted: LocalWanted, context: Context): Promise<DeploymentPlan> {
-  const { target, workload, model, engineId } = wanted;
+  const { simulation } = wanted.target;
+  const plan =
+    simulation === null
+      ? await planEngines(wanted, context)
+      : await planSimulation(wanted, simulation, context);
+  return { ...plan, ...(wanted.port === null ? {} : { port: wanted.port }) };
+}
+
+/** Engines of ours, decided and planned as ever, each for its share of the machine. */
+async function planEngines(
+  { target, workload, model, engineId }: LocalWanted,
+  context: Context,
+): Promise<DeploymentPlan> {
   const chosen: Wanted = {
     model,
     workload,
@@ -88,11 +106,10 @@ async function planLocal(wanted: LocalWanted, context: Context): Promise<Deploym
     replicas: ENGINES,
   };
   const first = await choose(chosen, context);
+  const front = ({ plan }: Choice, engineUrls: readonly string[]): LaunchPlan =>
+    frontPlan(target, { workload, engineUrls, ...plan });
   // What asks first comes first: nobody likes a question after a long download.
-  await fetchMissing(
-    { engine: target, plan: frontPlan(target, first, []), machine: first.machine },
-    context,
-  );
+  await fetchMissing({ engine: target, plan: front(first, []), machine: first.machine }, context);
   await fetchMissing({ engine: first.decision.engine, ...first }, context);
   const choice = await choose(chosen, context);
   return {
@@ -101,23 +118,58 @@ async function planLocal(wanted: LocalWanted, context: Context): Promise<Deploym
     enginesCount: ENGINES,
     engines: () =>
       Array.from({ length: ENGINES }, (_, index) => withFingerprint(choice.plan, index + 1)),
-    front: (engineUrls) => frontPlan(target, choice, engineUrls),
+    front: (engineUrls) => front(choice, engineUrls),
     open: openDoor,
-    ...(wanted.port === null ? {} : { port: wanted.port }),
+  };
+}
+
+/** Stand-ins: they need the tokenizer of a safetensors folder, and no engine is decided. */
+async function planSimulation(
+  { target, workload, model }: LocalWanted,
+  simulation: Simulation,
+  context: Context,
+): Promise<DeploymentPlan> {
+  const [machine, info] = await Promise.all([thisMachine(context), describe(model, context)]);
+  const artifact = info.artifacts.find(({ format, path }) => format !== 'gguf' && path !== null);
+  if (artifact?.path === undefined || artifact.path === null) {
+    const because = `${target.name} reads the tokenizer of a safetensors folder, and there is none`;
+    return fail('HL_MODEL_FORMAT_UNSUPPORTED', { path: model, because });
+  }
+  const { path } = artifact;
+  const parts = {
+    model: { ref: info.ref, name: info.name, artifact },
+    contextTokens: info.contextTokensMax ?? CONTEXT_TOKENS,
+    slots: workload.concurrency,
+  };
+  const plan = frontPlan(target, { ...parts, workload, engineUrls: [] });
+  await fetchMissing({ engine: target, plan, machine }, context);
+  return {
+    target,
+    engine: target,
+    enginesCount: ENGINES,
+    engines: (meetingFolder) => {
+      const worker = simulation.planWorker({
+        ...parts,
+        modelFolder: path,
+        meetingFolder: meetingFolder ?? '',
+      });
+      return Array.from({ length: ENGINES }, (_, index) => withFingerprint(worker, index + 1));
+    },
+    front: () => plan,
+    open: null,
   };
 }
 
 function frontPlan(
   target: DeployTarget,
-  { plan, workload }: Choice,
-  engineUrls: readonly string[],
+  { slots, ...parts }: Omit<FrontInput, 'isOnThisMachine'>,
 ): LaunchPlan {
-  const { model, contextTokens, slots } = plan;
+  const { model, engineUrls, workload, contextTokens } = parts;
   const front = { model, engineUrls, workload, contextTokens, slots: slots * ENGINES };
   return withFingerprint(target.planFront({ ...front, isOnThisMachine: true }));
 }
 
-async function describe(deployment: Deployment, plan: DeploymentPlan): Promise<DeploymentFacts> {
+async function factsOf(deployment: Deployment, plan: DeploymentPlan): Promise<DeploymentFacts> {
   const { front, engines, engineUrls } = deployment;
   const { facts } = front;
   return {
@@ -165,8 +217,9 @@ async function runDemo(
     onKill();
     process.kill(pid, 'SIGKILL');
   };
-  context.output.note(` ${DEMO_REQUESTS} requests, ${options.concurrency} at once`);
-  const result = await runFailover({ ...options, requests: DEMO_REQUESTS, kill });
+  const requests = target.simulation === null ? DEMO_REQUESTS : DEMO_REQUESTS_SIMULATED;
+  context.output.note(` ${requests} requests, ${options.concurrency} at once`);
+  const result = await runFailover({ ...options, requests, kill });
   context.signal.throwIfAborted();
   await deployment.untilWhole();
   const after = await runFailover({ ...options, requests: DEMO_REQUESTS_AFTER, kill: null });

@@ -36,34 +36,34 @@ export interface Demo extends Failover {
   readonly timeline: readonly TimelineEntry[];
 }
 
-export function eventText(event: DeploymentEvent): string {
+/** `label` stands before every engine that is none. */
+export function eventText(event: DeploymentEvent, label: string): string {
   switch (event.kind) {
     case 'engine-ended':
-      return `engine ${event.engine + 1} ended ${event.how}`;
+      return `${label}engine ${event.engine + 1} ended ${event.how}`;
     case 'engine-back':
-      return `engine ${event.engine + 1} is back, started in ${formatDuration(event.startMs)}`;
+      return `${label}engine ${event.engine + 1} is back, started in ${formatDuration(event.startMs)}`;
     case 'engine-lost':
-      return `engine ${event.engine + 1} is not started again: ${event.because}`;
+      return `${label}engine ${event.engine + 1} is not started again: ${event.because}`;
     case 'pool': {
       const { healthy, total } = event.pool;
       const of = total === null ? '' : ` of ${total}`;
-      return `pool: ${healthy}${of} ${(total ?? healthy) === 1 ? 'engine takes' : 'engines take'} requests`;
+      return `pool: ${healthy}${of} ${label}${(total ?? healthy) === 1 ? 'engine takes' : 'engines take'} requests`;
     }
   }
 }
 
-export function deploymentText(facts: DeploymentFacts, isDemo: boolean): string {
+export function deploymentText(facts: DeploymentFacts, label: string, isDemo: boolean): string {
   const { target, engines, front } = facts;
-  const simulated = facts.simulated ? 'SIMULATED ' : '';
-  const kind = engines[0]?.name ?? 'engines';
-  const head = `${simulated}${target.name} ${target.version} in front of ${engines.length} × ${simulated}${kind}, ${facts.model}`;
+  const kind = facts.simulated ? 'engine' : (engines[0]?.name ?? 'engine');
+  const head = `${target.name} ${target.version} in front of ${engines.length} × ${label}${kind}, ${facts.model}`;
   const body = `{"model":"${facts.model}","messages":[{"role":"user","content":"Hi"}]}`;
   const lines = [
     head,
     ` endpoint  ${facts.endpoint}  (pid ${front.pid ?? '?'}, session ${front.session})`,
     ...engines.map(
       ({ url, pid, session }, index) =>
-        ` engine ${index + 1}  ${url ?? '?'}  (pid ${pid ?? '?'}, session ${session})`,
+        ` ${label}engine ${index + 1}  ${url ?? '?'}  (pid ${pid ?? '?'}, session ${session})`,
     ),
     ...(isDemo
       ? []
@@ -75,10 +75,10 @@ export function deploymentText(facts: DeploymentFacts, isDemo: boolean): string 
   return `${lines.join('\n')}\n`;
 }
 
-export function demoText(demo: Demo): string {
+export function demoText(demo: Demo, label: string): string {
   const { killed, timeline } = demo;
   const lines = [
-    `Killed engine ${killed.engine} (pid ${killed.pid}) while ${demo.inFlightAtKill} requests ran, ${demo.begunAtKill} of them with a first token`,
+    `Killed ${label}engine ${killed.engine} (pid ${killed.pid}) while ${demo.inFlightAtKill} requests ran, ${demo.begunAtKill} of them with a first token`,
     ` requests                    ${demo.requests}`,
     ` answered to the end         ${demo.answered}`,
     ` failed before first token   ${demo.failedBeforeFirstToken}`,

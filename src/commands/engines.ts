@@ -209,10 +209,10 @@ function defaultRecipe(
 /** Targets of `deploy` are installed, proved and removed like engines, and stand in no list of them. */
 async function findEngine(id: string, context: Context): Promise<Installable> {
   const targets = DEPLOY_TARGETS.map((target) => ({ ...target, isDriven: true }));
-  const engines: readonly Installable[] = [...(await knownEngines(context)), ...targets];
+  const engines: readonly Installable[] = [...targets, ...(await knownEngines(context))];
   const engine = engines.find((candidate) => candidate.id === id);
   if (engine !== undefined) return engine;
-  const known = engines.map((candidate) => candidate.id);
+  const known = [...new Set(engines.map((candidate) => candidate.id))];
   const nearest = nearestNames(id, known, { count: 2, isAnyDistance: false });
   return fail('HL_ENGINE_UNKNOWN', { engine: id, known, nearest });
 }

@@ -244,11 +244,11 @@ export class Deployment implements AsyncDisposable {
 
   async #watchPool(): Promise<void> {
     const { signal } = this.#context;
-    const { poolPath, readPool } = this.#plan.target;
+    const { target } = this.#plan;
     while (!signal.aborted) {
       const limits = { deadlineMs: POOL_DEADLINE_MS, signal };
-      const page = await getText(this.front.facts.address, poolPath, limits);
-      const pool = page === null ? null : readPool(page.text);
+      const page = await getText(this.front.facts.address, target.poolPath, limits);
+      const pool = page === null ? null : target.readPool(page.text);
       if (pool !== null && pool.healthy !== this.#pool?.healthy) {
         this.#pool = pool;
         this.#onEvent({ kind: 'pool', pool });

@@ -70,7 +70,9 @@ function readModels(text: string): readonly string[] | null {
   try {
     const page = JSON.parse(text) as { readonly data?: unknown } | null;
     if (!Array.isArray(page?.data)) return null;
-    return page.data.map((model: { readonly id?: unknown }) => String(model.id ?? ''));
+    return page.data.map(({ id }: { readonly id?: unknown }) =>
+      typeof id === 'string' ? id : '?',
+    );
   } catch {
     return null;
   }

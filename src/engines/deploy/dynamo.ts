@@ -34,8 +34,12 @@ const ENVIRONMENT = {
   DYN_EVENT_PLANE: 'zmq',
   DYN_NAMESPACE: 'hyperllama',
   DYN_TCP_RPC_HOST: '127.0.0.1',
+  DYN_TCP_RESPONSE_STREAM_HOST: '127.0.0.1',
+  DYN_EVENT_PLANE_HOST: '127.0.0.1',
+  DYN_HTTP_RPC_HOST: '127.0.0.1',
   DYN_SYSTEM_HOST: '127.0.0.1',
   HF_HUB_OFFLINE: '1',
+  DYN_SDK_DISABLE_ANSI_LOGGING: '1',
 };
 
 export const dynamo: DeployTarget = {
@@ -59,7 +63,7 @@ export const dynamo: DeployTarget = {
       lock: 'cpu.lock.txt',
       index: null,
       bytesDownload: 170_000_000,
-      bytesOnDisk: 508_000_000,
+      bytesOnDisk: 646_000_000,
     },
   ],
   planFront: (front) =>
@@ -111,7 +115,8 @@ export const dynamo: DeployTarget = {
           flag('--max-num-seqs', slots, { because: 'requests at once', origin: 'workload' }),
         ],
         environment: { ...ENVIRONMENT, DYN_FILE_KV: meetingFolder, DYN_SYSTEM_PORT: '{port}' },
-        readiness: { path: '/live', deadlineMs: 120_000, isPageEnough: true },
+        // `/live` stays 503 though it serves; that the front knows it is the proof.
+        readiness: { path: '/metrics', deadlineMs: 120_000, isPageEnough: true },
         shutdown: { signal: 'SIGTERM', graceMs: 5000 },
         contextTokens,
         slots,
