@@ -78,9 +78,11 @@ export async function deployLocal(wanted: LocalWanted, context: Context): Promis
   const demo = { ...(await runDemo(deployment, plan, { context, onKill })), timeline };
   if (output.isJson) output.json({ ...facts, demo });
   else output.text(demoText(demo, label));
-  if (demo.failedBeforeFirstToken > 0 || demo.answeredAfterRecovery < DEMO_REQUESTS_AFTER) {
-    process.exitCode = 1;
-  }
+  const hasKept =
+    demo.inFlightAtKill > 0 &&
+    demo.failedBeforeFirstToken === 0 &&
+    demo.answeredAfterRecovery === DEMO_REQUESTS_AFTER;
+  if (!hasKept) process.exitCode = 1;
 }
 
 async function planLocal(wanted: LocalWanted, context: Context): Promise<DeploymentPlan> {

@@ -14,7 +14,10 @@ export interface FailoverOptions {
   /** Requests in flight at once, ≥1. */
   readonly concurrency: number;
   readonly requestFor: (index: number) => AdaptedRequest;
-  /** Kills the engine; called once, when a quarter has been answered and the next ones run. `null` = no kill. */
+  /**
+   * Kills the engine; called once, when a quarter has been answered, and of the next ones some have
+   * their first token. `null` = no kill.
+   */
   readonly kill: (() => void) | null;
   readonly signal: AbortSignal;
 }
@@ -26,7 +29,7 @@ export interface Failover {
   readonly failedBeforeFirstToken: number;
   /** Their text had begun on the killed engine: some fronts can go on elsewhere, some cannot. */
   readonly failedAfterFirstToken: number;
-  /** In flight at the moment of the kill, and how many of these had their first token. */
+  /** In flight at the moment of the kill (0 = it never came), and those with a first token. */
   readonly inFlightAtKill: number;
   readonly begunAtKill: number;
   /** Why requests failed, each reason once. */
@@ -38,6 +41,8 @@ const FIRST_BYTE_DEADLINE_MS = 300_000;
 const SILENCE_DEADLINE_MS = 60_000;
 /** When the kill comes: the engines are warm, and most of the requests are still to be sent. */
 const KILL_AFTER_SHARE = 0.25;
+/** Of those in flight, so many are in mid-answer: the others still wait. */
+const BEGUN_SHARE_MIN = 0.25;
 
 /** Never throws for a failed request. */
 export async function runFailover(options: FailoverOptions): Promise<Failover> {
@@ -130,11 +135,12 @@ class FailoverRun {
   #killWhenDue(): void {
     const { requests, concurrency, kill } = this.#options;
     const isWarm = this.#counts.answered >= Math.floor(requests * KILL_AFTER_SHARE);
-    const isBusy = this.#inFlight.size === Math.min(concurrency, requests);
-    if (kill === null || this.#hasKilled || !isWarm || !isBusy) return;
+    if (kill === null || this.#hasKilled || !isWarm || this.#inFlight.size < concurrency) return;
+    const begun = [...this.#inFlight].filter(({ hasToken }) => hasToken).length;
+    if (begun < concurrency * BEGUN_SHARE_MIN) return;
     this.#hasKilled = true;
     this.#counts.inFlightAtKill = this.#inFlight.size;
-    this.#counts.begunAtKill = [...this.#inFlight].filter(({ hasToken }) => hasToken).length;
+    this.#counts.begunAtKill = begun;
     kill();
   }
 }
