@@ -164,11 +164,11 @@ async function planSimulation(
 
 function frontPlan(
   target: DeployTarget,
-  { slots, ...parts }: Omit<FrontInput, 'isOnThisMachine'>,
+  { slots, ...parts }: Omit<FrontInput, 'place'>,
 ): LaunchPlan {
   const { model, engineUrls, workload, contextTokens } = parts;
   const front = { model, engineUrls, workload, contextTokens, slots: slots * ENGINES };
-  return withFingerprint(target.planFront({ ...front, isOnThisMachine: true }));
+  return withFingerprint(target.planFront({ ...front, place: null }));
 }
 
 async function factsOf(deployment: Deployment, plan: DeploymentPlan): Promise<DeploymentFacts> {

@@ -5,9 +5,10 @@ import { errnoOf, fail } from '../base/errors.ts';
 import { fs } from '../base/fs.ts';
 import type { DeployTarget } from '../engines/deploy/target.ts';
 import { reach, type Reach } from '../launch/reach.ts';
-import { nodeCommand, type NodeCommand } from '../plan/node-commands.ts';
+import { frontCommand, nodeCommand, type NodeCommand } from '../plan/node-commands.ts';
 import {
   isLoopback,
+  keyForShell,
   keyText,
   placeText,
   readNodeList,
@@ -34,6 +35,8 @@ interface NodeStep extends NodeCommand {
   readonly choice: Choice;
   readonly reach: Reach;
   readonly remarks: readonly string[];
+  /** Tells the front of it, where it has a key. */
+  readonly join: string | null;
 }
 
 /** @throws HL_NODES_INVALID, HL_NODES_UNUSABLE */
@@ -44,19 +47,20 @@ export async function deployNodes(wanted: NodesWanted, context: Context): Promis
   const steps: NodeStep[] = [];
   for (const [index, node] of list.nodes.entries()) {
     const state = reached[index];
-    if (state !== undefined) steps.push(await stepFor(node, state, { wanted, context }));
+    if (state !== undefined) steps.push(await stepFor(node, state, { wanted, list, context }));
   }
   const [first] = steps;
   if (first === undefined) return;
+  const withoutKey = steps.filter(({ node }) => node.key === null || target.join === null);
   const plan = target.planFront({
     model: first.choice.plan.model,
-    engineUrls: steps.map(({ url }) => url),
+    engineUrls: withoutKey.map(({ url }) => url),
     workload: wanted.workload,
     contextTokens: Math.min(...steps.map(({ choice }) => choice.plan.contextTokens)),
     slots: steps.reduce((slots, { choice }) => slots + choice.plan.slots, 0),
-    isOnThisMachine: isLoopback(list.front.host),
+    place: list.front,
   });
-  const front = nodeCommand(target, plan, { place: list.front, key: null });
+  const front = frontCommand(target, plan, list.front);
   const { output } = context;
   const facts = { target, list, steps, front, version: plan.engine.version };
   if (output.isJson) output.json(nodesJson(facts));
@@ -118,7 +122,11 @@ async function reachAll(
 async function stepFor(
   node: Node,
   state: Reach,
-  { wanted, context }: { readonly wanted: NodesWanted; readonly context: Context },
+  {
+    wanted,
+    list,
+    context,
+  }: { readonly wanted: NodesWanted; readonly list: NodeList; readonly context: Context },
 ): Promise<NodeStep> {
   const file = node.machine === null ? null : resolve(dirname(wanted.file), node.machine);
   const choice = await choose(
@@ -132,13 +140,23 @@ async function stepFor(
     },
     context,
   );
-  const { engine } = choice.decision;
-  const command = nodeCommand(engine, choice.plan, { place: node, key: node.key });
-  return { ...command, node, choice, reach: state, remarks: remarksOn(node, state, choice) };
+  const planned = { engine: choice.decision.engine, plan: choice.plan };
+  const { front } = list;
+  const command = nodeCommand(wanted.target, planned, { node, front });
+  if ('because' in command) {
+    const problems = [`\`${node.name}\` (${planned.engine.name}): ${command.because}`];
+    return fail('HL_NODES_INVALID', { file: wanted.file, problems });
+  }
+  const frontUrl = `http://${placeText(front)}`;
+  const join =
+    node.key === null
+      ? null
+      : (wanted.target.join?.({ frontUrl, engineUrl: command.url, key: keyForShell(node.key) }) ??
+        null);
+  return { ...command, join, node, choice, reach: state, remarks: remarksOn(node, state, choice) };
 }
 
-function remarksOn(node: Node, state: Reach, { decision, plan }: Choice): readonly string[] {
-  const { engine } = decision;
+function remarksOn(node: Node, state: Reach, { plan }: Choice): readonly string[] {
   const remarks: string[] = [];
   if (state.kind === 'serving') {
     const { models, wantsKey } = state;
@@ -149,9 +167,7 @@ function remarksOn(node: Node, state: Reach, { decision, plan }: Choice): readon
       remarks.push(`serves \`${models.join('`, `')}\`, not \`${plan.model.name}\`: end it first`);
   }
   if (node.machine === null) remarks.push('planned as if it were this machine (field `machine`)');
-  if (node.key !== null && engine.keyVariable === undefined) {
-    remarks.push(`${engine.name} reads no key from a variable: keep its port inside your network`);
-  } else if (node.key === null && !isLoopback(node.host)) {
+  if (node.key === null && !isLoopback(node.host)) {
     remarks.push('has no key: whoever reaches this port may use it (field `key`)');
   }
   return remarks;
@@ -162,7 +178,7 @@ function nodesJson({ target, version, list, steps, front }: Facts): object {
     schema: 'hyperllama.deploy-nodes/1',
     target: { id: target.id, name: target.name, version },
     model: steps[0]?.choice.plan.model.name ?? null,
-    front: { ...list.front, ...front },
+    front: { ...list.front, ...front, remarks: target.remarks(list.front) },
     nodes: steps.map(({ node, choice, reach: state, remarks, ...command }) => ({
       name: node.name,
       host: node.host,
@@ -180,17 +196,19 @@ function nodesJson({ target, version, list, steps, front }: Facts): object {
 function nodesText({ target, version, list, steps, front }: Facts): string {
   const name = steps[0]?.choice.plan.model.name ?? '';
   const lines = [`${target.name} ${version} in front of ${steps.length} nodes, ${name}`];
-  for (const { node, choice, remarks, command, health, reach: state } of steps) {
+  for (const { node, choice, remarks, command, health, join, reach: state } of steps) {
     lines.push(
       '',
       `${node.name}  ${placeText(node)}  ${choice.decision.engine.name}  ${state.kind === 'free' ? 'port free' : 'answers'}`,
       ` run     ${command}`,
       ` health  ${health}`,
       ...(node.key === null ? [] : [` key     ${keyText(node.key)}`]),
+      ...(join === null ? [] : [` join    ${join}   (at the front, when both are up)`]),
       ...remarks.map((remark) => ` note    ${remark}`),
     );
   }
   lines.push('', `front  ${placeText(list.front)}  ${target.name}`, ` run     ${front.command}`);
   lines.push(` health  ${front.health}`, ` clients ${front.url}/v1`);
+  lines.push(...target.remarks(list.front).map((remark) => ` note    ${remark}`));
   return `${lines.join('\n')}\n`;
 }

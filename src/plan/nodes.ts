@@ -3,16 +3,12 @@
  * can be seen without the network is found here, all of them at once.
  */
 import { isIP } from 'node:net';
+import type { Place } from '../engines/deploy/target.ts';
 
 export interface NodeList {
   /** Where clients come to. */
   readonly front: Place;
   readonly nodes: readonly Node[];
-}
-
-export interface Place {
-  readonly host: string;
-  readonly port: number;
 }
 
 export interface Node extends Place {

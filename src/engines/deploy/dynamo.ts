@@ -11,6 +11,9 @@ import { readByRules, type LogRule } from '../shared/log-rules.ts';
 import { readJson } from './pages.ts';
 import {
   MEETING_FOLDER,
+  type Place,
+  type WorkerInput,
+  type WorkerPlan,
   planWithoutWeights,
   type DeployTarget,
   type FrontInput,
@@ -20,6 +23,9 @@ import {
 const MIGRATIONS_MAX = 3;
 /** Simulated tokens come so many times faster than on the card that is simulated. */
 const SPEEDUP = 10;
+const ETCD_PORT = 2379;
+/** `DYN_SYSTEM_PORT` is a signed 16-bit number in 1.6.1. */
+const PORT_MAX = 32_767;
 const SUFFIX = '-SIMULATED';
 
 const LOG_RULES: readonly LogRule[] = [
@@ -67,11 +73,13 @@ export const dynamo: DeployTarget = {
     },
   ],
   planFront: (front) =>
-    planWithoutWeights(dynamo, simulatedModel(front.model), {
+    planWithoutWeights(dynamo, front.place === null ? simulatedModel(front.model) : front.model, {
       build: 'ai-dynamo',
       args: [
         positional('dynamo.frontend', { because: 'the process clients talk to' }),
-        flag('--http-host', '{host}', { because: 'this machine only' }),
+        flag('--http-host', '{host}', {
+          because: front.place === null ? 'this machine only' : 'the address clients reach it at',
+        }),
         flag('--http-port', '{port}', { because: 'the port clients talk to' }),
         flag('--router-mode', 'kv', { because: 'requests go where their prefix is cached' }),
         flag('--migration-limit', MIGRATIONS_MAX, {
@@ -79,7 +87,10 @@ export const dynamo: DeployTarget = {
         }),
       ],
       // The run folder is its working folder; the workers are told the whole path.
-      environment: { ...ENVIRONMENT, DYN_FILE_KV: MEETING_FOLDER },
+      environment:
+        front.place === null
+          ? { ...ENVIRONMENT, DYN_FILE_KV: MEETING_FOLDER }
+          : networkEnvironment(front.place.host, front.place),
       readiness: { path: '/live', deadlineMs: 120_000, isPageEnough: true },
       shutdown: { signal: 'SIGTERM', graceMs: 5000 },
       contextTokens: front.contextTokens,
@@ -100,6 +111,13 @@ export const dynamo: DeployTarget = {
     });
     return { healthy: healthy.length, total: null };
   },
+  worker: planWorker,
+  join: null,
+  remarks: (front) => [
+    `start etcd first, where every node reaches it: etcd --listen-client-urls http://${front.host}:${ETCD_PORT} --advertise-client-urls http://${front.host}:${ETCD_PORT}`,
+    'its parts talk to each other on ports of their own choice and ask for no key: keep all of them inside your network',
+    'read in the sources of 1.6.1, not run: workers on real cards were not at hand',
+  ],
   simulation: {
     label: 'SIMULATED',
     because:
@@ -124,6 +142,72 @@ export const dynamo: DeployTarget = {
       }),
   },
 };
+
+/** Engines it has a worker for: the module, its flag for the model, and flags it does not take. */
+const WORKERS: Readonly<
+  Record<
+    string,
+    { readonly module: string; readonly model: string; readonly drops: readonly string[] }
+  >
+> = {
+  vllm: {
+    module: 'dynamo.vllm',
+    model: '--model',
+    // Of the API server, whose work the frontend does.
+    drops: [
+      '--host',
+      '--port',
+      '--enable-auto-tool-choice',
+      '--tool-call-parser',
+      '--enable-prompt-tokens-details',
+    ],
+  },
+  sglang: {
+    module: 'dynamo.sglang',
+    model: '--model-path',
+    drops: ['--host', '--port', '--tool-call-parser', '--enable-cache-report'],
+  },
+};
+
+function planWorker({ plan, node, front }: WorkerInput): WorkerPlan {
+  if (node.port > PORT_MAX) {
+    const because = `its worker reads its port as a number up to ${PORT_MAX}`;
+    return { isOk: false, because };
+  }
+  const worker = WORKERS[plan.engine.id];
+  if (worker === undefined) {
+    const known = Object.keys(WORKERS).join(' or ');
+    return {
+      isOk: false,
+      because: `Dynamo's workers are ${known}: name one in the field \`engine\``,
+    };
+  }
+  const drops = [...worker.drops, worker.model];
+  const path = plan.model.artifact.path ?? `{${plan.model.ref}}`;
+  const kept = plan.args.filter(({ flag: name }) => name.startsWith('--') && !drops.includes(name));
+  return {
+    isOk: true,
+    command: `python -m ${worker.module}`,
+    args: [flag(worker.model, path, { because: 'the folder', origin: 'model' }), ...kept],
+    environment: { ...networkEnvironment(node.host, front), DYN_SYSTEM_PORT: String(node.port) },
+    healthPath: '/health',
+  };
+}
+
+/** Between machines they find each other by etcd: a folder is this machine's own. */
+function networkEnvironment(host: string, front: Place): Readonly<Record<string, string>> {
+  return {
+    DYN_DISCOVERY_BACKEND: 'etcd',
+    ETCD_ENDPOINTS: `http://${front.host}:${ETCD_PORT}`,
+    DYN_REQUEST_PLANE: 'tcp',
+    DYN_EVENT_PLANE: 'zmq',
+    DYN_NAMESPACE: ENVIRONMENT.DYN_NAMESPACE,
+    DYN_TCP_RPC_HOST: host,
+    DYN_TCP_RESPONSE_STREAM_HOST: host,
+    DYN_EVENT_PLANE_HOST: host,
+    DYN_SYSTEM_HOST: host,
+  };
+}
 
 /** The name stands in every answer. */
 function simulatedModel(model: FrontInput['model']): FrontInput['model'] {

@@ -29,8 +29,10 @@ function frontArguments(front: FrontInput): readonly PlanArgument[] {
   return [
     ...(first === undefined ? [] : [flag('--worker-urls', first, { because })]),
     ...others.map((url) => positional(url, { because })),
+    // Engines with a key join later, one by one; without a first one it waits for them only so.
+    ...(first === undefined ? [toggle('--enable-igw', { because: 'engines join it later' })] : []),
     flag('--host', '{host}', {
-      because: front.isOnThisMachine ? 'this machine only' : 'the address clients reach it at',
+      because: front.place === null ? 'this machine only' : 'the address clients reach it at',
     }),
     flag('--port', '{port}', { because: 'the port clients talk to' }),
     isShared
@@ -97,5 +99,12 @@ export const smg: DeployTarget = {
     const { healthy_workers: healthy, total_workers: total } = page;
     return typeof healthy === 'number' && typeof total === 'number' ? { healthy, total } : null;
   },
+  worker: null,
+  // The key comes from the shell over a pipe: in arguments every user of the machine could read it.
+  join: ({ frontUrl, engineUrl, key }) =>
+    `printf '{"url":"%s","api_key":"%s"}' ${engineUrl} ${key} | curl -sf -X POST ${frontUrl}/workers -H 'content-type: application/json' -d @-`,
+  remarks: () => [
+    'smg asks its clients for no key, and lets them add engines: keep its port inside your network',
+  ],
   simulation: null,
 };

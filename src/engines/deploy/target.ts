@@ -4,7 +4,7 @@
  * by itself, so the decision never sees it. See `docs/decisions/0011-deploy-targets.md`.
  */
 import type { Workload } from '../../workloads/workload.ts';
-import type { Engine, EnginePlan, Service } from '../engine.ts';
+import type { Engine, EnginePlan, PlanArgument, Service } from '../engine.ts';
 
 /** Folder in the front's run folder where simulated engines register; gone with the front. */
 export const MEETING_FOLDER = 'kv';
@@ -16,6 +16,15 @@ export interface DeployTarget extends Service, Pick<Engine, 'homepage' | 'licens
   readonly poolPath: string;
   /** `null` = not such a page. */
   readPool(text: string): Pool | null;
+  /** What a node runs in place of the engine's own server; `null` = that server itself. */
+  readonly worker: ((input: WorkerInput) => WorkerPlan) | null;
+  /**
+   * A line for the front's machine that tells it of an engine with a key; `null` = it asks engines
+   * for nothing. `key` is a shell's word for the key, never the key.
+   */
+  readonly join: ((input: JoinInput) => string) | null;
+  /** What the user has to know or start besides, before what `deploy --nodes` prints. */
+  remarks(front: Place): readonly string[];
   /** Stand-ins for engines, where this machine cannot run the real ones; `null` = engines of ours. */
   readonly simulation: Simulation | null;
 }
@@ -28,7 +37,37 @@ export interface FrontInput {
   readonly contextTokens: number;
   /** Requests that all engines together compute at once. */
   readonly slots: number;
-  readonly isOnThisMachine: boolean;
+  /** `null` = this machine only. */
+  readonly place: Place | null;
+}
+
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface WorkerInput {
+  /** Of the engine, for the node's machine. */
+  readonly plan: EnginePlan;
+  readonly node: Place;
+  readonly front: Place;
+}
+
+export type WorkerPlan =
+  | {
+      readonly isOk: true;
+      readonly command: string;
+      readonly args: readonly PlanArgument[];
+      readonly environment: Readonly<Record<string, string>>;
+      /** Path on the node's port that tells how it is. */
+      readonly healthPath: string;
+    }
+  | { readonly isOk: false; readonly because: string };
+
+export interface JoinInput {
+  readonly frontUrl: string;
+  readonly engineUrl: string;
+  readonly key: string;
 }
 
 /** Engines that take requests just now. */

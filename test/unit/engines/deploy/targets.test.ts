@@ -26,7 +26,7 @@ const FRONT: FrontInput = {
   workload: makeWorkload('chat', {}),
   contextTokens: 4096,
   slots: 8,
-  isOnThisMachine: true,
+  place: null,
 };
 
 const targetOf = (id: string): (typeof DEPLOY_TARGETS)[number] => {
@@ -124,10 +124,10 @@ describe('smg', () => {
 
 describe('dynamo', () => {
   it('says in the name of its model, and so in every answer, that it is simulated', () => {
-    const { simulation, planFront } = targetOf('dynamo');
+    const target = targetOf('dynamo');
     const input = { modelFolder: '/m', meetingFolder: '/k', slots: 1, contextTokens: 1 };
-    const worker = simulation?.planWorker({ ...input, model: MODEL });
-    expect([worker?.model.name, planFront(FRONT).model.name]).toEqual([
+    const worker = target.simulation?.planWorker({ ...input, model: MODEL });
+    expect([worker?.model.name, target.planFront(FRONT).model.name]).toEqual([
       'M-1B-SIMULATED',
       'M-1B-SIMULATED',
     ]);
