@@ -313,7 +313,8 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     'engine',
     6,
     503,
-    (p) => `${p.engine} found no free address in ${p.attempts} attempts: ${p.because}`,
+    (p) =>
+      `${p.engine} found no free address in ${p.attempts} ${p.attempts === 1 ? 'attempt' : 'attempts'}: ${p.because}`,
     () => 'run the command again, or end the program that takes the addresses',
     true,
   ),
