@@ -11,7 +11,9 @@ import { formatAddress, getText, type Address } from '../base/http.ts';
 import type { LaunchPlan, Service } from '../engines/engine.ts';
 import { MEETING_FOLDER, type DeployTarget, type Pool } from '../engines/deploy/target.ts';
 import type { ExitedEvent } from './guard-link.ts';
+import { failToListen } from './launch.ts';
 import { readLedger } from './ledger.ts';
+import { isPortFree } from './ports.ts';
 import { generateOneToken } from './readiness.ts';
 import { startSession } from './start.ts';
 import type { Session } from './session.ts';
@@ -115,7 +117,9 @@ export class Deployment implements AsyncDisposable {
 
   /** Engines have to be there before a front that is told of them, and after one they look for. */
   async start(): Promise<void> {
-    const { target, front } = this.#plan;
+    const { target, front, port } = this.#plan;
+    // Before a model is loaded for nothing; the front's own bind decides.
+    if (port !== undefined && !(await isPortFree(port))) failToListen(target.id, port);
     if (target.simulation === null) {
       await this.#startEngines(null);
       await this.#startFront(front(this.engineUrls));

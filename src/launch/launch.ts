@@ -49,8 +49,14 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
     } else {
       const session = await settle(joined, plan, options);
       if (session === 'address-busy') {
-        if (options.port !== undefined || attempt >= ADDRESS_ATTEMPTS_MAX) {
-          return failToListen(plan, { port: options.port, attempts: attempt });
+        if (options.port !== undefined) return failToListen(plan.engine.id, options.port);
+        if (attempt >= ADDRESS_ATTEMPTS_MAX) {
+          const because = 'another program listened there first, each time';
+          return fail('HL_ENGINE_PORT_BUSY', {
+            engine: plan.engine.id,
+            attempts: attempt,
+            because,
+          });
         }
         options.log.warn('address taken by another program, trying the next', { attempt });
         attempt += 1;
@@ -73,14 +79,11 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
   }
 }
 
-function failToListen(
-  { engine }: LaunchPlan,
-  { port, attempts }: { readonly port: number | undefined; readonly attempts: number },
-): never {
-  const each = 'another program listened there first, each time';
-  const because = port === undefined ? each : `another program listens on port ${port}`;
-  const hint = port === undefined ? {} : { hint: 'name another port, or leave it out' };
-  return fail('HL_ENGINE_PORT_BUSY', { engine: engine.id, attempts, because, ...hint });
+/** @throws HL_ENGINE_PORT_BUSY for the one port that was asked for */
+export function failToListen(engine: string, port: number): never {
+  const because = `another program listens on port ${port}`;
+  const hint = 'name another port, or leave it out';
+  return fail('HL_ENGINE_PORT_BUSY', { engine, attempts: 1, because, hint });
 }
 
 /** An interpreter that is gone or broken, as after an upgrade of the system's Python. */

@@ -22,6 +22,14 @@ export async function freePort(): Promise<number> {
   return await bind(0);
 }
 
+/** Whether nobody of this machine listens at the port just now. */
+export async function isPortFree(port: number): Promise<boolean> {
+  return await bind(port).then(
+    () => true,
+    () => false,
+  );
+}
+
 async function bind(wanted: number): Promise<number> {
   return await new Promise((resolve, reject) => {
     const server = createServer();

@@ -68,7 +68,7 @@ export const dynamo: DeployTarget = {
       when: { platforms: ['linux'], devices: ['cpu'] },
       lock: 'cpu.lock.txt',
       index: null,
-      bytesDownload: 170_000_000,
+      bytesDownload: 149_000_000,
       bytesOnDisk: 646_000_000,
     },
   ],
