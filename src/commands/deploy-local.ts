@@ -224,6 +224,7 @@ async function runDemo(
   const result = await runFailover({ ...options, requests, kill });
   context.signal.throwIfAborted();
   await deployment.untilWhole();
+  const { pool } = deployment;
   const after = await runFailover({ ...options, requests: DEMO_REQUESTS_AFTER, kill: null });
-  return { killed: { engine: 1, pid }, ...result, answeredAfterRecovery: after.answered };
+  return { killed: { engine: 1, pid }, ...result, pool, answeredAfterRecovery: after.answered };
 }

@@ -1,5 +1,6 @@
 /** Answers: how a deployment on this machine is told: to people, and as JSON. */
 import { formatDuration } from '../base/units.ts';
+import type { Pool } from '../engines/deploy/target.ts';
 import type { DeploymentEvent } from '../launch/deployment.ts';
 import type { Failover } from '../measure/failover.ts';
 
@@ -32,6 +33,8 @@ export interface TimelineEntry {
 
 export interface Demo extends Failover {
   readonly killed: { readonly engine: number; readonly pid: number };
+  /** After the recovery, as the front tells it. */
+  readonly pool: Pool | null;
   readonly answeredAfterRecovery: number;
   readonly timeline: readonly TimelineEntry[];
 }
@@ -45,12 +48,16 @@ export function eventText(event: DeploymentEvent, label: string): string {
       return `${label}engine ${event.engine + 1} is back, started in ${formatDuration(event.startMs)}`;
     case 'engine-lost':
       return `${label}engine ${event.engine + 1} is not started again: ${event.because}`;
-    case 'pool': {
-      const { healthy, total } = event.pool;
-      const of = total === null ? '' : ` of ${total}`;
-      return `pool: ${healthy}${of} ${label}${(total ?? healthy) === 1 ? 'engine takes' : 'engines take'} requests`;
-    }
+    case 'pool':
+      return poolText(event.pool, label);
   }
+}
+
+function poolText(pool: Pool | null, label: string): string {
+  if (pool === null) return 'pool: unknown';
+  const { healthy, total } = pool;
+  const of = total === null ? '' : ` of ${total}`;
+  return `pool: ${healthy}${of} ${label}${(total ?? healthy) === 1 ? 'engine takes' : 'engines take'} requests`;
 }
 
 export function deploymentText(facts: DeploymentFacts, label: string, isDemo: boolean): string {
@@ -85,7 +92,8 @@ export function demoText(demo: Demo, label: string): string {
     ` failed after first token    ${demo.failedAfterFirstToken}`,
     ...demo.reasons.map((reason) => `   ${reason}`),
     ...timeline.map(({ afterMs, event }) => ` ${`+${formatDuration(afterMs)}`.padEnd(9)} ${event}`),
-    ` after that                  ${demo.answeredAfterRecovery} more requests answered`,
+    ` after that                  ${poolText(demo.pool, label)}`,
+    `                             ${demo.answeredAfterRecovery} more requests answered`,
   ];
   return `${lines.join('\n')}\n`;
 }
