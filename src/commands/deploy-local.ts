@@ -135,7 +135,8 @@ async function planSimulation(
   const artifact = info.artifacts.find(({ format, path }) => format !== 'gguf' && path !== null);
   if (artifact?.path === undefined || artifact.path === null) {
     const because = `${target.name} reads the tokenizer of a safetensors folder, and there is none`;
-    return fail('HL_MODEL_FORMAT_UNSUPPORTED', { path: model, because });
+    const hint = 'name a folder with config.json, tokenizer.json and safetensors files';
+    return fail('HL_MODEL_FORMAT_UNSUPPORTED', { path: model, because, hint });
   }
   const { path } = artifact;
   const parts = {

@@ -90,6 +90,9 @@ export function demoText(demo: Demo, label: string): string {
     ` answered to the end         ${demo.answered}`,
     ` failed before first token   ${demo.failedBeforeFirstToken}`,
     ` failed after first token    ${demo.failedAfterFirstToken}`,
+    ...(demo.failedAfterFirstToken === 0
+      ? []
+      : ['   their text had begun on the killed engine, and another one cannot go on with it']),
     ...demo.reasons.map((reason) => `   ${reason}`),
     ...timeline.map(({ afterMs, event }) => ` ${`+${formatDuration(afterMs)}`.padEnd(9)} ${event}`),
     ` after that                  ${poolText(demo.pool, label)}`,

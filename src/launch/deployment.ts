@@ -52,6 +52,8 @@ const POOL_LOOK_EVERY_MS = 250;
 const POOL_DEADLINE_MS = 5_000;
 /** A front looks at its engines every 2 s and believes the third look. */
 const POOL_FULL_DEADLINE_MS = 60_000;
+/** Registering a model is milliseconds; a busy machine takes seconds. */
+const PROOF_DEADLINE_MS = 30_000;
 
 /** Ends what it had started when it fails. @throws what `launch` throws */
 export async function startDeployment(
@@ -131,8 +133,7 @@ export class Deployment implements AsyncDisposable {
     this.#engines.forEach((_, engine) => this.#follow(engine));
     this.#during(this.#watchPool());
     await this.untilWhole();
-    const { plan, address } = this.front.facts;
-    await generateOneToken({ engine: target, plan, address, signal: this.#context.signal });
+    await this.#prove();
   }
 
   /** Resolves when the front sends requests to all engines. @throws HL_ENGINE_UNRESPONSIVE */
@@ -186,6 +187,23 @@ export class Deployment implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
+  }
+
+  /** A token through the front. Dynamo's answers 404 for a moment after it lists its workers. */
+  async #prove(): Promise<void> {
+    const { target: engine } = this.#plan;
+    const { plan, address } = this.front.facts;
+    const { signal } = this.#context;
+    const until = performance.now() + PROOF_DEADLINE_MS;
+    for (;;) {
+      try {
+        return await generateOneToken({ engine, plan, address, signal });
+      } catch (error) {
+        const isRefused = toHyperLlamaError(error).code === 'HL_ENGINE_PROTOCOL';
+        if (!isRefused || signal.aborted || performance.now() > until) throw error;
+        await sleep(POOL_LOOK_EVERY_MS);
+      }
+    }
   }
 
   /** One after the other: the second one finds the weights in the page cache. */

@@ -33,7 +33,7 @@ export function nodeCommand(
       return { because: `${target.name} asks its workers for no key: leave the field \`key\` out` };
     }
     const worker = target.worker({ plan, node, front });
-    if (!worker.isOk) return worker;
+    if (!worker.isOk) return { because: worker.because };
     const { args, environment, command, healthPath } = worker;
     const readiness = { ...plan.readiness, path: healthPath };
     return filled({ id: engine.id, command }, { ...plan, args, environment, readiness }, node);

@@ -3,7 +3,7 @@
  * workers; an engine of each is killed while requests run. `HYPERLLAMA_TEST_LIVE=smg,dynamo` or
  * `all`; Dynamo needs a safetensors folder in `HYPERLLAMA_TEST_FOLDER`.
  */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TemporaryHome } from '../support/home.ts';
@@ -64,6 +64,30 @@ async function demo(home: TemporaryHome, ...args: readonly string[]): Promise<De
   const result = await live(words, options);
   if (result.code !== 0) throw new Error(`exit ${result.code}: ${result.stdout}${result.stderr}`);
   return JSON.parse(result.stdout) as Deployed;
+}
+
+/** Addresses that processes listen at, in the kernel's spelling; `0100007F` is 127.0.0.1. */
+function listenersOf(home: TemporaryHome): readonly string[] {
+  const pids = processesOfHome(home.path).map(({ pid }) => pid);
+  const inodes = new Set(pids.flatMap((pid) => socketsOf(pid)));
+  const LISTEN = '0A';
+  return ['tcp', 'tcp6'].flatMap((table) =>
+    readFileSync(`/proc/net/${table}`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === LISTEN && inodes.has(fields[9] ?? ''))
+      .map((fields) => fields[1]?.split(':')[0] ?? ''),
+  );
+}
+
+function socketsOf(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 async function expectNothingLeft(home: TemporaryHome): Promise<void> {
@@ -175,6 +199,10 @@ describe.runIf(runsDynamo)('Dynamo before two simulated workers', () => {
         }),
       });
       expect(((await answer.json()) as { model: string }).model).toMatch(/-SIMULATED$/);
+      const listeners = listenersOf(home);
+      // Frontend and two workers, each with several.
+      expect(listeners.length).toBeGreaterThan(5);
+      expect(new Set(listeners)).toEqual(new Set(['0100007F']));
       running.child.kill('SIGINT');
       expect((await running.result).code).toBe(0);
       await expectNothingLeft(home);
