@@ -37,7 +37,7 @@ const targetOf = (id: string): (typeof DEPLOY_TARGETS)[number] => {
 const words = ({ args }: EnginePlan): readonly string[] =>
   args.flatMap(({ flag, value }) => (value === null ? [flag] : [flag, value]));
 const recorded = (path: string): string =>
-  readFileSync(new URL(`../../../fixtures/engines/${path}`, import.meta.url), 'utf8');
+  readFileSync(new URL(`../../../fixtures/deploy/${path}`, import.meta.url), 'utf8');
 
 describe.each(DEPLOY_TARGETS)('$id', (target) => {
   const plans = [
