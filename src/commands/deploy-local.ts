@@ -223,7 +223,7 @@ async function runDemo(
   const requests = target.simulation === null ? DEMO_REQUESTS : DEMO_REQUESTS_SIMULATED;
   context.output.note(` ${requests} requests, ${options.concurrency} at once`);
   const result = await runFailover({ ...options, requests, kill });
-  context.signal.throwIfAborted();
+  if (context.signal.aborted) return fail('HL_CANCELLED', { phase: 'demo' });
   await deployment.untilWhole();
   const { pool } = deployment;
   const after = await runFailover({ ...options, requests: DEMO_REQUESTS_AFTER, kill: null });

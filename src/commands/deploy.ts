@@ -50,10 +50,7 @@ export default function command(): Command {
     .option('--python <path>', 'Python that runs the engine services')
     .option('--yes', 'answer every question with yes')
     .action(async (model: string, options: DeployOptions) => {
-      if ((options.local === true) === (options.nodes !== undefined)) {
-        const problem = '`deploy` needs either `--local` or `--nodes FILE`';
-        fail('HL_USAGE', { problem, command: 'deploy' });
-      }
+      refuseMixed(options);
       const target = targetNamed(options.target);
       const context = await createContext(options);
       const workload = workloadFrom({ concurrency: CONCURRENCY, ...options }, context);
@@ -67,6 +64,16 @@ export default function command(): Command {
       const [port, isDemo] = [options.port ?? null, options.demo === true];
       await deployLocal({ model, target, workload, engineId, port, isDemo }, context);
     });
+}
+
+function refuseMixed({ local, nodes, demo, port }: DeployOptions): void {
+  const refuse = (problem: string): never => fail('HL_USAGE', { problem, command: 'deploy' });
+  if ((local === true) === (nodes !== undefined)) {
+    refuse('`deploy` needs either `--local` or `--nodes FILE`');
+  }
+  if (local !== true && (demo === true || port !== undefined)) {
+    refuse(`\`${demo === true ? '--demo' : '--port'}\` goes with \`--local\``);
+  }
 }
 
 function targetNamed(name: string | undefined): DeployTarget {

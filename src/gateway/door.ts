@@ -13,7 +13,7 @@ import {
 } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Address } from '../base/http.ts';
-import { freePort, LOOPBACK } from '../launch/ports.ts';
+import { LOOPBACK } from '../launch/ports.ts';
 
 export interface Door {
   /** `http://127.0.0.1:41234` */
@@ -33,11 +33,12 @@ export async function openDoor(engine: () => Address): Promise<Door> {
   });
   // A prefill is silent for as long as it takes; the router has limits of its own.
   server.requestTimeout = 0;
-  const port = await freePort();
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, LOOPBACK, resolve);
+    server.listen(0, LOOPBACK, resolve);
   });
+  const bound = server.address();
+  const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
   return {
     url: `http://${LOOPBACK}:${port}`,
     end: async () => {

@@ -52,6 +52,12 @@ describe('deploy used wrongly', () => {
     `);
   });
 
+  it('with an option of the other kind says so', async () => {
+    expect(await show(model, '--nodes', 'n.yaml', '--demo')).toContain(
+      'error: `--demo` goes with `--local`',
+    );
+  });
+
   it('with an unknown target names the nearest', async () => {
     expect(await show(model, '--local', '--target', 'smgg')).toMatchInlineSnapshot(`
       "exit 2
