@@ -9,6 +9,7 @@ import type { Engine, Installation, LaunchPlan } from './engines/engine.ts';
 import { namedModel } from './engines/shared/attached.ts';
 import { detectMachine } from './hardware/detect.ts';
 import type { Machine } from './hardware/machine.ts';
+import { shareOf } from './hardware/share.ts';
 import { withOutsideEngines } from './launch/engine-set.ts';
 import { findInstallations } from './launch/installations.ts';
 import type { LedgerEntry } from './launch/ledger.ts';
@@ -31,6 +32,10 @@ export interface Wanted {
   readonly machine: Machine | null;
   /** Plan for and start from this build of the asked engine, whichever is in use. */
   readonly installation?: Installation;
+  /** Equal engines beside each other, each planned for its share of the machine; absent = 1. */
+  readonly replicas?: number;
+  /** A port is needed; absent = what the engine prefers. */
+  readonly listen?: 'tcp';
 }
 
 export interface Choice {
@@ -61,7 +66,7 @@ export async function choose(
 ): Promise<Choice> {
   const { workload, engineId, isToRun } = wanted;
   const engines = await knownEngines(context);
-  const [machine, model, found] = await Promise.all([
+  const [whole, model, found] = await Promise.all([
     wanted.machine ?? thisMachine(context),
     modelOf(wanted, engines, context),
     // What is installed here says nothing about a recorded machine.
@@ -71,6 +76,7 @@ export async function choose(
     engineId === null || wanted.installation === undefined
       ? found
       : new Map([...found, [engineId, wanted.installation] as const]);
+  const machine = shareOf(whole, wanted.replicas ?? 1);
   const sessions = wanted.machine === null ? await sessionsOf(model.ref, context.paths) : [];
   const running = sessions.map(({ about }) => about.engine);
   const asked = engineId === null ? {} : { engineId };
@@ -78,7 +84,8 @@ export async function choose(
     const judge = isToRun ? decideDriven : decide;
     const decision = judge({ machine, model, workload, engines, installations, running, ...asked });
     const installation = installations.get(decision.engine.id) ?? null;
-    const input = { machine, model, workload, installation };
+    const listen = wanted.listen === undefined ? {} : { listen: wanted.listen };
+    const input = { machine, model, workload, installation, ...listen };
     const plan = planLaunch(decision.engine, input, decision.verdict);
     return { machine, model, workload, decision, installation, plan };
   };

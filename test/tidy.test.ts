@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ENGINES } from '../src/engines/all.gen.ts';
+import { DEPLOY_TARGETS } from '../src/engines/deploy/targets.ts';
 import { ERRORS } from '../src/base/error-table.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -24,6 +25,9 @@ const STAGES: readonly (readonly string[])[] = [
   ['commands'],
   ['cli', 'index'],
 ];
+
+/** One file for each target of `deploy`, and what they share. */
+const DEPLOY = 'src/engines/deploy/';
 
 /** Written apart, so that this file does not hold them. */
 const MARKERS = [
@@ -64,10 +68,11 @@ describe('imports', () => {
     expect(findCycle()).toBeNull();
   });
 
-  it('of a concrete engine are pure', () => {
+  it('of a concrete engine, and of a target of `deploy`, are pure', () => {
     const allowed =
-      /^(engines\/(engine|request)\.ts|engines\/shared\/|base\/(errors|units)\.ts|models\/(memory|model)\.ts|hardware\/machine\.ts|workloads\/workload\.ts)/;
-    const wrong = engineSources().flatMap(({ path, imports, packages }) => [
+      /^(engines\/(engine|request)\.ts|engines\/(shared|deploy)\/|base\/(errors|units)\.ts|models\/(memory|model)\.ts|hardware\/machine\.ts|workloads\/workload\.ts)/;
+    const targets = sources.filter(({ path }) => path.startsWith(DEPLOY));
+    const wrong = [...engineSources(), ...targets].flatMap(({ path, imports, packages }) => [
       ...imports
         .filter((target) => !allowed.test(target))
         .map((target) => `${path} imports ${target}`),
@@ -123,14 +128,16 @@ describe('engines', () => {
         path,
       );
     const wrong = sources.flatMap(({ path, text }) =>
-      ENGINES.filter(({ id }) => path !== `src/engines/${id}.ts` && !isFormat(id, path))
+      // What stands behind a target is what its file is about.
+      ENGINES.filter(({ id }) => path !== `src/engines/${id}.ts` && !path.startsWith(DEPLOY))
+        .filter(({ id }) => !isFormat(id, path))
         .filter(({ id }) => stringLiterals(text).includes(id))
         .map(({ id }) => `${path} names ${id}`),
     );
     expect(wrong.filter((line) => !line.startsWith('src/engines/all.gen.ts'))).toEqual([]);
   });
 
-  it('that are driven have a service folder, and every other service is a known tool', () => {
+  it('that are driven, and targets, have a service folder; every other one is a known tool', () => {
     const services = readdirSync(join(root, 'python-services'), { withFileTypes: true })
       .filter(
         (entry) =>
@@ -139,7 +146,8 @@ describe('engines', () => {
       )
       .map(({ name }) => name);
     const driven = ENGINES.filter(({ isDriven }) => isDriven).map(({ id }) => id);
-    expect(services.toSorted()).toEqual([...driven, ...TOOLS].toSorted());
+    const owners = new Set([...driven, ...DEPLOY_TARGETS.map(({ id }) => id)]);
+    expect(services.toSorted()).toEqual([...owners, ...TOOLS].toSorted());
   });
 
   it('that are driven have recorded fixtures', () => {

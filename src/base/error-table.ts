@@ -47,6 +47,11 @@ export interface ErrorParams {
   HL_USAGE: { problem: string; command: string };
   HL_COMMAND_UNKNOWN: { command: string; nearest: readonly string[] };
   HL_CONFIG_INVALID: { file: string; problem: string };
+  HL_NODES_INVALID: { file: string; problems: readonly string[] };
+  HL_NODES_UNUSABLE: {
+    nodes: number;
+    unusable: readonly { name: string; address: string; because: string }[];
+  };
   HL_PYTHON_MISSING: { tried: readonly string[]; needed: string };
   HL_PYTHON_TOO_OLD: { python: string; version: string; needed: string };
   HL_DISK_FULL: {
@@ -159,6 +164,24 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     400,
     (p) => `configuration \`${p.file}\`: ${p.problem}`,
     () => 'correct it there, or remove it to get the default',
+  ),
+  HL_NODES_INVALID: row(
+    'usage',
+    2,
+    400,
+    (p) => `node list \`${p.file}\`: ${p.problems.join('\n  ')}`,
+    () => 'docs/deploy.md shows a list with every field',
+  ),
+  HL_NODES_UNUSABLE: row(
+    'machine',
+    1,
+    503,
+    (p) =>
+      `${p.unusable.length} of ${p.nodes} addresses cannot be used${p.unusable
+        .map(({ name, address, because }) => `\n  ${name} (${address}): ${because}`)
+        .join('')}`,
+    () => 'mend the list or the machine, then run the command again',
+    true,
   ),
   HL_PYTHON_MISSING: row(
     'machine',
@@ -368,7 +391,8 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     'engine',
     6,
     503,
-    (p) => `${p.engine} found no free address in ${p.attempts} attempts: ${p.because}`,
+    (p) =>
+      `${p.engine} found no free address in ${p.attempts} ${p.attempts === 1 ? 'attempt' : 'attempts'}: ${p.because}`,
     () => 'run the command again, or end the program that takes the addresses',
     true,
   ),

@@ -2,7 +2,7 @@
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
-import type { Engine, EnvironmentRecipe } from '../engines/engine.ts';
+import type { EnvironmentRecipe, Service } from '../engines/engine.ts';
 import { guideFor, recipeFor, recipeForMachine } from '../engines/shared/recipes.ts';
 import { idleCards, machineReasons } from '../engines/shared/usable.ts';
 import type { Machine } from '../hardware/machine.ts';
@@ -15,7 +15,7 @@ import {
 import { InstallProgress } from '../launch/install-progress.ts';
 import { preflight } from '../launch/preflight.ts';
 import { thisMachine } from '../pipeline.ts';
-import { findEngine } from './find-engine.ts';
+import { findInstallable, type Installable } from './find-engine.ts';
 import type { CommonOptions } from './shared.ts';
 
 export interface InstallOptions extends CommonOptions {
@@ -27,7 +27,7 @@ export async function installEngine(
   options: InstallOptions,
   context: Context,
 ): Promise<void> {
-  const engine = await findEngine(id, context);
+  const engine = await findInstallable(id, context);
   const machine = await thisMachine(context);
   const recipe = chooseRecipe(engine, machine, options);
   const { output, paths } = context;
@@ -49,7 +49,7 @@ export async function installEngine(
 /** Checked, announced and installed with progress; what is there already is left as it is. */
 export async function installRecipe(
   wanted: {
-    readonly engine: Engine;
+    readonly engine: Service;
     readonly recipe: EnvironmentRecipe;
     readonly machine: Machine;
   },
@@ -77,7 +77,7 @@ export async function installRecipe(
 const WHAT_CAN_RUN = '`hyperllama engines` shows which engines can run here';
 
 function chooseRecipe(
-  engine: Engine,
+  engine: Installable,
   machine: Machine,
   { device }: InstallOptions,
 ): EnvironmentRecipe {
@@ -90,7 +90,7 @@ function chooseRecipe(
 }
 
 /** The machine's fault comes before ours. @throws HL_ENGINE_UNUSABLE, HL_ENGINE_NOT_DRIVEN, HL_ENGINE_INSTALL_FAILED */
-export function refuseInstall(engine: Engine, machine: Machine): never {
+export function refuseInstall(engine: Installable, machine: Machine): never {
   const { id, name } = engine;
   const reasons = machineReasons(engine, machine);
   if (reasons.length > 0) {

@@ -4,10 +4,10 @@ import { fail } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import { installedEnvironments, removeEnvironment } from '../launch/environment.ts';
 import { sessionsFrom } from '../launch/fleet.ts';
-import { findEngine } from './find-engine.ts';
+import { findInstallable } from './find-engine.ts';
 
 export async function removeEngine(id: string, context: Context): Promise<void> {
-  const engine = await findEngine(id, context);
+  const engine = await findInstallable(id, context);
   const environments = await installedEnvironments(context.paths, id);
   const users = await sessionsFrom(environments, id, context.paths);
   if (users.length > 0) {

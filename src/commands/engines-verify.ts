@@ -2,7 +2,7 @@
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
 import { runCommand } from '../base/exec.ts';
-import type { Engine } from '../engines/engine.ts';
+import type { Service } from '../engines/engine.ts';
 import { serviceFolderOf } from '../launch/engine-set.ts';
 import {
   environmentPython,
@@ -10,7 +10,7 @@ import {
   type InstalledEnvironment,
 } from '../launch/environment.ts';
 import { knownEngines } from '../pipeline.ts';
-import { findEngine } from './find-engine.ts';
+import { findInstallable } from './find-engine.ts';
 
 /** Importing an engine from a cold disk, on the slowest machine. */
 const CHECK_DEADLINE_MS = 300_000;
@@ -32,7 +32,7 @@ interface Verified {
 /** `id` = `null`: every engine that is installed. */
 export async function verifyEngines(id: string | null, context: Context): Promise<void> {
   const { output } = context;
-  const engines = id === null ? await knownEngines(context) : [await findEngine(id, context)];
+  const engines = id === null ? await knownEngines(context) : [await findInstallable(id, context)];
   const verified: Verified[] = [];
   // One after the other: each of them may fill the memory with what it imports.
   for (const engine of engines) {
@@ -60,7 +60,7 @@ export async function verifyEngines(id: string | null, context: Context): Promis
 }
 
 async function verify(
-  engine: Engine,
+  engine: Service,
   environment: InstalledEnvironment,
   context: Context,
 ): Promise<Verified> {
@@ -83,7 +83,7 @@ async function verify(
   return { id, version: environment.version, ok: findings.every(({ ok }) => ok), findings };
 }
 
-function silence({ id }: Engine, how: string): Finding {
+function silence({ id }: Service, how: string): Finding {
   const because = `its service did not answer (${how})`;
   const hint = `run \`hyperllama engines remove ${id}\`, then \`hyperllama engines install ${id}\``;
   return { ok: false, code: id, because, hint };

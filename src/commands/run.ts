@@ -12,6 +12,7 @@ export const COMMAND_MODULES: Readonly<Record<string, () => Promise<CommandModul
   info: () => import('./info.ts'),
   generate: () => import('./generate.ts'),
   plan: () => import('./plan.ts'),
+  deploy: () => import('./deploy.ts'),
   bench: () => import('./bench.ts'),
   ps: () => import('./ps.ts'),
   stop: () => import('./stop.ts'),

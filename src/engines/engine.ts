@@ -22,6 +22,8 @@ export interface Engine {
   readonly license: string;
   /** What a person types before the arguments, `vllm serve`; the id when absent. */
   readonly command?: string;
+  /** Variable from which its own server reads the key it asks of its clients. */
+  readonly keyVariable?: string;
   /** `false`: known to the decision and the documents, but this version cannot start it. */
   readonly isDriven: boolean;
   /** Comes with the product: the one engine that is installed without a question. */
@@ -64,6 +66,24 @@ export type CustomSource =
     }
   /** *Unmanaged*: somebody else starts, stops and configures it. */
   | { readonly kind: 'server'; readonly server: ServerSettings };
+/**
+ * What a folder under `python-services/` serves and the launch has to know of it: an engine, or what
+ * stands in front of several (`deploy/target.ts`).
+ */
+export type Service = Pick<
+  Engine,
+  | 'id'
+  | 'name'
+  | 'versionPinned'
+  | 'isEmbedded'
+  | 'custom'
+  | 'programs'
+  | 'guides'
+  | 'requirements'
+  | 'environments'
+  | 'adaptRequest'
+  | 'readLog'
+>;
 
 /** What the tree may prefer an engine for. A new word needs a decision record. */
 export const TRAITS = [
@@ -182,6 +202,8 @@ export interface EngineInput {
   readonly workload: Workload;
   /** `null` = judge the pinned version. */
   readonly installation: Installation | null;
+  /** A port is needed, because others than this machine's user come to it; absent = its own choice. */
+  readonly listen?: 'tcp';
 }
 
 export interface Reason {
@@ -225,7 +247,7 @@ export interface MemoryNeed {
 export interface PlanArgument {
   /** In full: `--ctx-size`. */
   readonly flag: string;
-  /** `null` = a switch without a value. May hold `{host} {port} {socket} {served-name}`. */
+  /** `null` = a switch without a value. May hold `{host} {port} {metrics-port} {socket} {served-name}`. */
   readonly value: string | null;
   readonly because: string;
   readonly origin: 'engine' | 'machine' | 'model' | 'workload' | 'user';
@@ -249,6 +271,8 @@ export interface EnginePlan {
     readonly path: string;
     /** Longest start that is still believed in; the stall timer usually speaks first. */
     readonly deadlineMs: number;
+    /** It cannot be asked for a token by itself: half of a pair whose other half starts later. */
+    readonly isPageEnough?: true;
   };
   readonly shutdown: { readonly signal: 'SIGTERM' | 'SIGINT'; readonly graceMs: number };
   readonly device: DeviceKind;

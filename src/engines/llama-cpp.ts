@@ -25,6 +25,7 @@ import { LLAMA_SERVER, refuseInstallation } from './shared/llama-program.ts';
 import { LLAMA_LOG, readLlamaMetrics } from './shared/llama-readings.ts';
 import { readByRules } from './shared/log-rules.ts';
 import { makePlan } from './shared/plan.ts';
+import { listenArguments } from './shared/listen.ts';
 import { computeThreads } from './shared/threads.ts';
 import { compareVersions } from './shared/versions.ts';
 
@@ -194,7 +195,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
   return [
     flag('--model', modelPath(model, artifact), { because: 'the file', origin: 'model' }),
     flag('--alias', '{served-name}', { because: 'the name in requests and replies' }),
-    flag('--host', '{socket}', { because: 'a unix socket that only this user can reach' }),
+    ...listenArguments(input, '--host'),
     flag('--ctx-size', contextTokens * slots, {
       because: `${contextTokens} tokens for each of ${slots} ${slots === 1 ? 'slot' : 'slots'}`,
       origin: isExplicit ? 'user' : 'workload',
@@ -273,6 +274,7 @@ const engine: Engine = {
   homepage: 'https://github.com/ggml-org/llama.cpp',
   license: 'MIT',
   command: 'llama-server',
+  keyVariable: 'LLAMA_API_KEY',
   isDriven: true,
   isEmbedded: true,
   versionPinned: VERSION_PINNED,
@@ -321,7 +323,7 @@ const engine: Engine = {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'xllamacpp',
       args: planArguments(input, verdict),
-      listen: 'unix',
+      listen: input.listen ?? 'unix',
       readinessPath: '/health',
       startMsMax: 120_000,
       // xllamacpp ends at once; llama-server first finishes the streams that run, for 15 s and more.

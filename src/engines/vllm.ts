@@ -32,6 +32,7 @@ import {
 import { readByRules } from './shared/log-rules.ts';
 import { pickMetrics, ratioOf, readSamples } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
+import { listenArguments } from './shared/listen.ts';
 import { computeThreads } from './shared/threads.ts';
 import { torchFit } from './shared/torch.ts';
 import { checkTools, modelArguments } from './shared/vllm-families.ts';
@@ -149,7 +150,7 @@ function planArguments(
   const args: (PlanArgument | null)[] = [
     positional(modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
     flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
-    flag('--uds', '{socket}', { because: 'a unix socket that only this user can reach' }),
+    ...listenArguments(input, '--uds'),
     flag('--max-model-len', verdict.contextTokens, {
       because: 'tokens of context a request may use',
       origin: workload.contextTokens === null ? 'workload' : 'user',
@@ -261,6 +262,7 @@ const engine: Engine = {
   homepage: 'https://docs.vllm.ai',
   license: 'Apache-2.0',
   command: 'vllm serve',
+  keyVariable: 'VLLM_API_KEY',
   isDriven: true,
   versionPinned: VERSION_PINNED,
   traits: TRAITS,
@@ -305,7 +307,7 @@ const engine: Engine = {
       build: input.installation?.build ?? BUILDS[verdict.device] ?? 'vllm',
       args: planArguments(input, verdict, layout),
       environment: planEnvironment(input, verdict, layout),
-      listen: 'unix',
+      listen: input.listen ?? 'unix',
       readinessPath: '/health',
       // 182 s cold on two cores, half of it compilation; a large model compiles for longer.
       startMsMax: 600_000,

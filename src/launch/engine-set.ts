@@ -5,7 +5,7 @@ import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
 import { locateProgram } from '../base/fs.ts';
 import { servicesFolder } from '../base/paths.ts';
-import { ENGINE_SPEC, type Engine } from '../engines/engine.ts';
+import { ENGINE_SPEC, type Engine, type Service } from '../engines/engine.ts';
 import { attachedEngine } from '../engines/shared/attached.ts';
 import { commandEngine } from '../engines/shared/custom.ts';
 
@@ -46,7 +46,7 @@ function customEngines(
 }
 
 /** Folder with the engine's `service.py` and locks. All custom engines share one. */
-export async function serviceFolderOf(engine: Engine, env: NodeJS.ProcessEnv): Promise<string> {
+export async function serviceFolderOf(engine: Service, env: NodeJS.ProcessEnv): Promise<string> {
   if (engine.custom !== undefined) return join(servicesFolder(), 'custom');
   const outside = await outsideEngine(env);
   return outside?.engine.id === engine.id

@@ -12,7 +12,7 @@ import type { Python } from '../base/python.ts';
 import { readState, writeState } from '../base/state.ts';
 import type {
   DeviceKind,
-  Engine,
+  Service,
   EnvironmentRecipe,
   Installation,
   LaunchPlan,
@@ -112,7 +112,7 @@ export interface InstallOptions {
 
 /** Installs `recipe`, or returns at once when it is there. */
 export async function installEnvironment(
-  engine: Engine,
+  engine: Service,
   recipe: EnvironmentRecipe,
   options: InstallOptions,
 ): Promise<{ readonly installation: InstalledEnvironment; readonly durationMs: number }> {
@@ -151,7 +151,11 @@ export async function removeEnvironment(environment: Installation): Promise<void
   await fs.promises.rm(doomed, { recursive: true, force: true });
 }
 
-export function environmentFolder(paths: Paths, engine: Engine, recipe: EnvironmentRecipe): string {
+export function environmentFolder(
+  paths: Paths,
+  engine: Service,
+  recipe: EnvironmentRecipe,
+): string {
   return join(paths.data, 'engines', engine.id, `${engine.versionPinned}-${recipe.id}`);
 }
 

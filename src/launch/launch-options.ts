@@ -1,10 +1,10 @@
 /** What a start needs to know besides its plan. */
 import type { Log } from '../base/log.ts';
 import type { Paths } from '../base/paths.ts';
-import type { Engine } from '../engines/engine.ts';
+import type { Service } from '../engines/engine.ts';
 
 export interface LaunchOptions {
-  readonly engine: Engine;
+  readonly engine: Service;
   readonly paths: Paths;
   /** Interpreter of the engine's environment, or the machine's own for a program that is not ours. */
   readonly python: string;
@@ -13,6 +13,8 @@ export interface LaunchOptions {
   /** Where the engine may keep what it compiled, between starts; `{cache}` of a plan. */
   readonly engineCacheFolder: string;
   readonly keepAliveMs: number;
+  /** The port of a plan that listens on one; absent = any free one. */
+  readonly port?: number;
   /** Longest start; `null` = the plan's own. */
   readonly startDeadlineMs: number | null;
   readonly env: NodeJS.ProcessEnv;

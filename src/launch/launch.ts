@@ -3,7 +3,6 @@
  * start, prove a token. Nothing here outlives the lease it returns.
  */
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../base/http.ts';
@@ -14,7 +13,8 @@ import type { LaunchPlan } from '../engines/engine.ts';
 import type { LaunchOptions } from './launch-options.ts';
 import { connectGuard, guardFailure, GuardLink, type SessionEvent } from './guard-link.ts';
 import { sessionKey } from './ledger.ts';
-import { guardOrder, logFile, usesCache } from './order.ts';
+import { guardOrder, logFile, usesPlaceholder } from './order.ts';
+import { freePort, LOOPBACK } from './ports.ts';
 import { Session } from './session.ts';
 
 /** Addresses tried before a squatter wins. */
@@ -49,6 +49,7 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
     } else {
       const session = await settle(joined, plan, options);
       if (session === 'address-busy') {
+        if (options.port !== undefined) return failToListen(plan.engine.id, options.port);
         if (attempt >= ADDRESS_ATTEMPTS_MAX) {
           const because = 'another program listened there first, each time';
           return fail('HL_ENGINE_PORT_BUSY', {
@@ -76,6 +77,13 @@ export async function launch(plan: LaunchPlan, options: LaunchOptions): Promise<
     }
     await sleep(CONTENTION_POLL_MS);
   }
+}
+
+/** @throws HL_ENGINE_PORT_BUSY for the one port that was asked for */
+export function failToListen(engine: string, port: number): never {
+  const because = `another program listens on port ${port}`;
+  const hint = 'name another port, or leave it out';
+  return fail('HL_ENGINE_PORT_BUSY', { engine, attempts: 1, because, hint });
 }
 
 /** An interpreter that is gone or broken, as after an upgrade of the system's Python. */
@@ -110,10 +118,15 @@ async function joinSession(
   const key = sessionKey(plan);
   const runFolder = sessionRunFolder(options.paths, key);
   const existing = await connectGuard(join(runFolder, 'c.sock'));
-  const address = existing === null ? await chooseAddress(plan, runFolder) : null;
-  if (existing === null && usesCache(plan)) await makeFolder(options.engineCacheFolder);
+  const address = existing === null ? await chooseAddress(plan, runFolder, options.port) : null;
+  if (existing === null && usesPlaceholder(plan, '{cache}'))
+    await makeFolder(options.engineCacheFolder);
+  const metricsPort =
+    address !== null && usesPlaceholder(plan, '{metrics-port}') ? await freePort() : 0;
   const own =
-    address === null ? null : startGuard(plan, options, { key, runFolder, attempt, address });
+    address === null
+      ? null
+      : startGuard(plan, options, { key, runFolder, attempt, address, metricsPort });
   const link = existing ?? own?.link;
   if (link === undefined) return { problem: null };
   const first = await firstEvent(link, options);
@@ -202,7 +215,7 @@ interface OwnGuard {
 function startGuard(
   plan: LaunchPlan,
   options: LaunchOptions,
-  place: { key: string; runFolder: string; attempt: number; address: Address },
+  place: { key: string; runFolder: string; attempt: number; address: Address; metricsPort: number },
 ): OwnGuard {
   // The guard needs the standard library only: without `site` it starts a quarter sooner.
   const child = spawn(options.python, ['-I', '-S', options.service, 'serve'], {
@@ -231,18 +244,12 @@ function startGuard(
   };
 }
 
-/** A socket in the session's own folder, or a port that was free a moment ago. */
-async function chooseAddress(plan: LaunchPlan, runFolder: string): Promise<Address> {
+/** A socket in the session's own folder, or a port on this machine alone. */
+async function chooseAddress(
+  plan: LaunchPlan,
+  runFolder: string,
+  port: number | undefined,
+): Promise<Address> {
   if (plan.listen === 'unix') return { kind: 'unix', path: join(runFolder, 'e.sock') };
-  const host = '127.0.0.1';
-  return await new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    // The gap between this close and the engine's bind is why the guard proves who listens.
-    server.listen(0, host, () => {
-      const bound = server.address();
-      const port = bound !== null && typeof bound === 'object' ? bound.port : 0;
-      server.close(() => resolve({ kind: 'tcp', host, port }));
-    });
-  });
+  return { kind: 'tcp', host: LOOPBACK, port: port ?? (await freePort()) };
 }

@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Address } from '../base/http.ts';
 import type { Paths } from '../base/paths.ts';
-import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { Service, LaunchPlan } from '../engines/engine.ts';
+import { fillPlaceholders } from '../engines/shared/placeholders.ts';
 import type { LaunchOptions } from './launch-options.ts';
 import { sessionsFolder, type SessionAbout } from './ledger.ts';
 
@@ -14,6 +15,8 @@ export interface SessionPlace {
   readonly key: string;
   readonly runFolder: string;
   readonly address: Address;
+  /** A second free port; 0 where the plan wants none. */
+  readonly metricsPort: number;
 }
 
 /** The first line on the stdin of `serve`; `python-services/README.md` has its fields. */
@@ -43,30 +46,30 @@ export function guardOrder(
   };
 }
 
-/** Whether the plan wants a folder that outlives the session. */
-export function usesCache(plan: LaunchPlan): boolean {
+/** Whether the plan wants it: `{cache}` is a folder that outlives the session. */
+export function usesPlaceholder(plan: LaunchPlan, placeholder: string): boolean {
   const values = [...plan.args.map(({ value }) => value), ...Object.values(plan.environment)];
-  return values.some((value) => value?.includes('{cache}') === true);
+  return values.some((value) => value?.includes(placeholder) === true);
 }
 
 /** Puts the values of one session into the placeholders of a plan. */
 function filler(
   plan: LaunchPlan,
   options: LaunchOptions,
-  { address }: SessionPlace,
+  { address, metricsPort }: SessionPlace,
 ): (text: string) => string {
   const values: Readonly<Record<string, string>> = {
     '{socket}': address.kind === 'unix' ? address.path : '',
     '{host}': address.kind === 'tcp' ? address.host : '',
     '{port}': address.kind === 'tcp' ? String(address.port) : '0',
+    '{metrics-port}': String(metricsPort),
     '{served-name}': plan.model.name,
     '{cache}': options.engineCacheFolder,
   };
-  return (text) =>
-    text.replace(/\{(?:socket|host|port|served-name|cache)\}/g, (name) => values[name] ?? name);
+  return (text) => fillPlaceholders(text, values);
 }
 
-function aboutSession(plan: LaunchPlan, engine: Engine): SessionAbout {
+function aboutSession(plan: LaunchPlan, engine: Service): SessionAbout {
   const { weights, kvCache, overhead } = plan.memoryBytes;
   return {
     engine: plan.engine.id,

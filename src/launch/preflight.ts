@@ -3,7 +3,7 @@ import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
 import type { Python } from '../base/python.ts';
 import { formatBytes } from '../base/units.ts';
-import type { Engine, EnvironmentRecipe } from '../engines/engine.ts';
+import type { EnvironmentRecipe, Service } from '../engines/engine.ts';
 import { recipeReasons } from '../engines/shared/usable.ts';
 import type { Machine } from '../hardware/machine.ts';
 
@@ -11,7 +11,7 @@ import type { Machine } from '../hardware/machine.ts';
 const DISK_FACTOR = 1.1;
 
 export interface Install {
-  readonly engine: Engine;
+  readonly engine: Service;
   readonly recipe: EnvironmentRecipe;
   readonly machine: Machine;
 }
@@ -45,7 +45,7 @@ export function diskBytesNeeded({ bytesDownload, bytesOnDisk }: EnvironmentRecip
 
 /** The one question there is about an install. @throws HL_CONSENT_NEEDED */
 export async function askFirst(
-  engine: Engine,
+  engine: Service,
   { bytesDownload, bytesOnDisk }: EnvironmentRecipe,
   consent: (question: string) => Promise<boolean>,
 ): Promise<void> {

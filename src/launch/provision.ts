@@ -7,7 +7,7 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { InstallEvent } from '../base/installer.ts';
 import type { Python } from '../base/python.ts';
 import { formatBytes } from '../base/units.ts';
-import type { Engine, EnvironmentRecipe, LaunchPlan } from '../engines/engine.ts';
+import type { EnvironmentRecipe, LaunchPlan, Service } from '../engines/engine.ts';
 import { artifactName } from '../engines/shared/artifacts.ts';
 import { recipeFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
@@ -19,7 +19,7 @@ import { InstallProgress } from './install-progress.ts';
 import { askFirst, preflight } from './preflight.ts';
 
 export interface Lacking {
-  readonly engine: Engine;
+  readonly engine: Service;
   /** Folder with the engine's `service.py` and locks. */
   readonly serviceFolder: string;
   readonly plan: LaunchPlan;

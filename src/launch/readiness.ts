@@ -5,7 +5,7 @@
 import { getText, postStream, StreamBroken, type Address } from '../base/http.ts';
 import { SseReader } from '../base/sse.ts';
 import { fail } from '../base/errors.ts';
-import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { Service, LaunchPlan } from '../engines/engine.ts';
 import { readErrorBody, readParts } from '../engines/parts.ts';
 import { EMPTY_REQUEST } from '../engines/request.ts';
 
@@ -18,7 +18,7 @@ const HEALTH_DEADLINE_MS = 10_000;
 const TOKEN_DEADLINE_MS = 300_000;
 
 export interface ReadinessOptions {
-  readonly engine: Engine;
+  readonly engine: Service;
   readonly plan: LaunchPlan;
   readonly address: Address;
   /** Aborted when the engine ended or the start was given up: its reason is the error. */
@@ -50,6 +50,7 @@ export async function waitReady(options: ReadinessOptions): Promise<void> {
     await (said.isReady ? wait : Promise.race([wait, saidReady]));
     waitMs = said.isReady ? POLL_FIRST_MS : Math.min(waitMs * 1.5, POLL_LAST_MS);
   }
+  if (options.plan.readiness.isPageEnough === true) return;
   options.onPhase('warm-up');
   await generateOneToken(options);
 }

@@ -2,13 +2,13 @@
  * Answers: what a running engine is to us: an address to talk to and a lease that keeps it alive.
  * `await using` ends the lease; the guard ends the engine when the last lease is gone.
  */
-import type { Engine, LaunchPlan } from '../engines/engine.ts';
+import type { Service, LaunchPlan } from '../engines/engine.ts';
 import type { Address } from '../base/http.ts';
 import type { ExitedEvent, GuardLink } from './guard-link.ts';
 
 export interface SessionFacts {
   readonly key: string;
-  readonly engine: Engine;
+  readonly engine: Service;
   readonly plan: LaunchPlan;
   readonly address: Address;
   /** Spawn to ready; 0 when somebody else had started it. */

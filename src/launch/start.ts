@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { HyperLlamaError } from '../base/errors.ts';
 import { formatDuration } from '../base/units.ts';
-import type { Engine, Installation, LaunchPlan } from '../engines/engine.ts';
+import type { Installation, LaunchPlan, Service } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from './engine-set.ts';
 import { environmentOf, environmentPython } from './environment.ts';
@@ -18,12 +18,14 @@ export interface StartLimits {
   readonly keepAliveMs: number;
   /** Longest start; `null` = the plan's own. */
   readonly startDeadlineMs: number | null;
+  /** Where a plan that wants a port has to listen; absent = any free one. */
+  readonly port?: number;
 }
 
 /** What the plan still lacks here, fetched. `null`: go on with the CPU build instead. */
 export async function fetchMissing(
   planned: {
-    readonly engine: Engine;
+    readonly engine: Service;
     readonly plan: LaunchPlan;
     readonly machine: Machine;
   },
@@ -43,7 +45,7 @@ export async function fetchMissing(
 
 export async function startSession(
   planned: {
-    readonly engine: Engine;
+    readonly engine: Service;
     readonly plan: LaunchPlan;
     /** Absent = the one of the plan's recipe that is in use. */
     readonly environment?: Installation;
@@ -75,6 +77,7 @@ export async function startSession(
       engineCacheFolder: join(environment?.path ?? context.paths.cache, 'cache'),
       keepAliveMs: limits.keepAliveMs,
       startDeadlineMs: limits.startDeadlineMs,
+      ...(limits.port === undefined ? {} : { port: limits.port }),
       env: context.env,
       signal: context.signal,
       log: context.log,

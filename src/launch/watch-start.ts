@@ -5,7 +5,7 @@
 import { HyperLlamaError } from '../base/errors.ts';
 import type { Address } from '../base/http.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
-import type { Engine, EngineFailureCode, LaunchPlan, LogReading } from '../engines/engine.ts';
+import type { Service, EngineFailureCode, LaunchPlan, LogReading } from '../engines/engine.ts';
 import { guardFailure } from './guard-link.ts';
 import type { ExitedEvent, GuardEvent, GuardLink, SessionEvent } from './guard-link.ts';
 import type { LaunchOptions } from './launch-options.ts';
@@ -217,7 +217,7 @@ const EXIT_WORD_MS = 1_000;
 /** What the engine's last lines prove of its end; the most telling one. */
 export function failureIn(
   exit: ExitedEvent,
-  engine: Engine,
+  engine: Service,
 ): Extract<LogReading, { kind: 'failed' }> | null {
   const failures = exit.tail
     .map((line) => engine.readLog(line))

@@ -7,12 +7,16 @@ import type { Engine, VerdictOk } from '../engines/engine.ts';
 
 /** Serialisable, the same for the same input; holds no port, socket or secret. */
 export function planLaunch(engine: Engine, input: EngineInput, verdict: VerdictOk): LaunchPlan {
-  const plan = engine.plan(input, verdict);
-  return { ...plan, fingerprint: fingerprint(plan) };
+  return withFingerprint(engine.plan(input, verdict));
+}
+
+/** `replica`: which of several sessions of the same plan it is; each has a key of its own. */
+export function withFingerprint(plan: EnginePlan, replica = 0): LaunchPlan {
+  return { ...plan, fingerprint: fingerprint(plan, replica) };
 }
 
 /** 16 hex digits over what decides what is served: engine, file, arguments, variables. */
-function fingerprint(plan: EnginePlan): string {
+function fingerprint(plan: EnginePlan, replica: number): string {
   const { engine, model, recipe, executable, args, environment } = plan;
   const { path, bytesOnDisk, sha256 } = model.artifact;
   const what = {
@@ -22,6 +26,7 @@ function fingerprint(plan: EnginePlan): string {
     model: [model.ref, path, bytesOnDisk, sha256],
     args: args.map(({ flag, value }) => [flag, value]),
     environment: Object.entries(environment).sort(([a], [b]) => (a < b ? -1 : 1)),
+    ...(replica === 0 ? {} : { replica }),
   };
   // By name, because an import would load it (5 ms) for commands that plan nothing.
   const { createHash } = process.getBuiltinModule('node:crypto');

@@ -1,19 +1,19 @@
 /** Answers: can this engine run on this machine at all, whatever the model? */
 import type { Machine } from '../../hardware/machine.ts';
-import type { CustomSource, Engine, EnvironmentRecipe, Reason, Requirements } from '../engine.ts';
+import type { CustomSource, EnvironmentRecipe, Reason, Requirements, Service } from '../engine.ts';
 import { acceleratorTargets, describeTarget, type Target } from './devices.ts';
 import { checkMachine, checkTarget } from './requirements.ts';
 
 const CPU: Target = { device: 'cpu', cards: [] };
 
 /** Empty when it can, on some device; else the reasons of the device it would use first. */
-export function machineReasons(engine: Engine, machine: Machine): readonly Reason[] {
+export function machineReasons(engine: Service, machine: Machine): readonly Reason[] {
   return reasonsOn([...acceleratorTargets(machine), CPU], engine, machine);
 }
 
 /** The same for one way to install it: only the devices that this build computes on count. */
 export function recipeReasons(
-  engine: Engine,
+  engine: Service,
   { when }: EnvironmentRecipe,
   machine: Machine,
 ): readonly Reason[] {
@@ -26,7 +26,7 @@ export function recipeReasons(
 }
 
 /** The cards of this machine that the engine could not drive, each with why. */
-export function idleCards(engine: Engine, machine: Machine): readonly Reason[] {
+export function idleCards(engine: Service, machine: Machine): readonly Reason[] {
   const { requirements } = engine;
   return acceleratorTargets(machine)
     .filter((target) => checkTarget(requirements, machine, target).length > 0)
@@ -47,7 +47,7 @@ export function idleNote(requirements: Requirements, machine: Machine, target: T
 
 function reasonsOn(
   targets: readonly Target[],
-  engine: Engine,
+  engine: Service,
   machine: Machine,
 ): readonly Reason[] {
   const general = [...programReasons(engine.custom), ...checkMachine(engine.requirements, machine)];

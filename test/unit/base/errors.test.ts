@@ -9,6 +9,11 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
   HL_USAGE: { problem: 'unknown option `--sed`', command: 'generate' },
   HL_COMMAND_UNKNOWN: { command: 'generat', nearest: ['generate'] },
   HL_CONFIG_INVALID: { file: '/c.yaml', problem: '`device`: expected cpu' },
+  HL_NODES_INVALID: { file: '/n.yaml', problems: ['`nodes` is empty'] },
+  HL_NODES_UNUSABLE: {
+    nodes: 3,
+    unusable: [{ name: 'a', address: '10.0.0.1:80', because: 'no answer within 3 s' }],
+  },
   HL_PYTHON_MISSING: { tried: ['`python3`'], needed: '3.10' },
   HL_PYTHON_TOO_OLD: { python: 'python3', version: '3.8.1', needed: '3.10' },
   HL_DISK_FULL: { path: '/data', bytesNeeded: 2 ** 30, bytesFree: 2 ** 20 },

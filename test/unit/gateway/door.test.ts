@@ -1,0 +1,125 @@
+/** A door before an engine: what it passes on, and what it holds back until the answer has begun. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, request, type ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { openDoor } from '../../../src/gateway/door.ts';
+
+interface Answer {
+  readonly status: number;
+  readonly type: string | undefined;
+  readonly text: string;
+  /** It broke off before its end. */
+  readonly isCut: boolean;
+}
+
+async function ask(url: string, body: string): Promise<Answer> {
+  return await new Promise((resolve, reject) => {
+    const asked = request(url, { method: 'POST' }, (answer) => {
+      let text = '';
+      answer.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
+      answer.on('error', () => undefined);
+      answer.on('close', () => {
+        const { statusCode: status = 0, headers } = answer;
+        resolve({ status, type: headers['content-type'], text, isCut: !answer.complete });
+      });
+    });
+    asked.on('error', reject);
+    asked.end(body);
+  });
+}
+
+async function behindDoor(
+  engine: (response: ServerResponse, body: string) => void,
+  check: (url: string) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync('/tmp/hld-');
+  const path = join(folder, 's.sock');
+  const server = createServer((incoming, response) => {
+    let body = '';
+    incoming.on('data', (chunk: Buffer) => (body += chunk.toString('utf8')));
+    incoming.on('end', () => engine(response, `${incoming.url ?? ''} ${body}`));
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  const door = await openDoor(() => ({ kind: 'unix', path }));
+  try {
+    await check(door.url);
+  } finally {
+    await door.end();
+    server.closeAllConnections();
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe('a door', () => {
+  it('passes request and answer on, with status and type', async () => {
+    await behindDoor(
+      (response, asked) => {
+        response.writeHead(404, { 'content-type': 'text/x' });
+        response.end(asked);
+      },
+      async (url) => {
+        expect(await ask(`${url}/a?b=c`, 'body')).toEqual({
+          status: 404,
+          type: 'text/x',
+          text: '/a?b=c body',
+          isCut: false,
+        });
+      },
+    );
+  });
+
+  it('answers 502 for an engine that says 200 and ends before its first byte', async () => {
+    await behindDoor(
+      (response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.flushHeaders();
+        response.socket?.destroySoon();
+      },
+      async (url) => {
+        const answer = await ask(url, '');
+        expect([answer.status, answer.isCut]).toEqual([502, false]);
+        expect(JSON.parse(answer.text)).toMatchObject({ error: { type: 'engine_gone' } });
+      },
+    );
+  });
+
+  it('cuts an answer that the engine cuts after its first byte', async () => {
+    await behindDoor(
+      (response) => {
+        response.writeHead(200);
+        response.write('data: 1\n\n', () => response.socket?.destroy());
+      },
+      async (url) => {
+        expect(await ask(url, '')).toMatchObject({ status: 200, isCut: true });
+      },
+    );
+  });
+
+  it('answers 502 while no engine is there', async () => {
+    const door = await openDoor(() => ({ kind: 'unix', path: '/tmp/hld-nobody.sock' }));
+    expect((await ask(door.url, '')).status).toBe(502);
+    await door.end();
+  });
+
+  it('lets the engine go when the one who asked has gone', async () => {
+    const gone = Promise.withResolvers<void>();
+    await behindDoor(
+      (response) => {
+        response.writeHead(200);
+        response.write('data: 1\n\n');
+        response.once('close', gone.resolve);
+      },
+      async (url) => {
+        const asked = request(url, { method: 'POST' }, (answer) => {
+          answer.once('data', () => asked.destroy());
+          answer.on('error', () => undefined);
+        });
+        asked.on('error', () => undefined);
+        asked.end('x');
+        await gone.promise;
+      },
+    );
+  });
+});
