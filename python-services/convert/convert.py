@@ -17,7 +17,7 @@ FORMATS = ("safetensors", "gguf")
 DTYPES = ("bfloat16", "float32")
 
 
-def main(argv: list[str]) -> int:
+def convert(argv: list[str]) -> int:
     """Convert as `argv` says; the last line tells how it ended."""
     parser = argparse.ArgumentParser(prog="service.py convert", allow_abbrev=False)
     parser.add_argument("--from", dest="path", required=True, help="GGUF file")

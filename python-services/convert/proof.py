@@ -1,31 +1,13 @@
-"""Prove that the converter's packages load and compute: `prepare` and `check`."""
+"""Prove that the converter's packages load and compute: `prepare`."""
 
 from __future__ import annotations
 
-from hyperllama_service.describe import installed_version
-from hyperllama_service.events import emit
+from hyperllama_service.trial import tell_prepared
 
 
 def prepare() -> int:
     """Compute one block there and back; exit 1 when that fails."""
-    problem = probe()
-    if problem is None:
-        emit({"event": "prepared"})
-        return 0
-    emit({"event": "failed", "code": "HL_ENGINE_INSTALL_FAILED", "because": problem})
-    return 1
-
-
-def check() -> int:
-    """Emit one finding a question: package, computation."""
-    version = installed_version("gguf")
-    problem = probe()
-    for code, is_ok, because in (
-        ("package", version is not None, f"gguf {version}" if version else "not installed"),
-        ("compute", problem is None, problem or "a block of weights comes back as it went in"),
-    ):
-        emit({"event": "finding", "ok": is_ok, "code": code, "because": because, "hint": None})
-    return 0
+    return tell_prepared(probe())
 
 
 def probe() -> str | None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ctypes.util
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -13,13 +11,13 @@ from typing import Any
 
 from flags import listen_on
 from hyperllama_service.describe import devices, installed_version
-from hyperllama_service.events import emit
+from hyperllama_service.trial import run_trial, tell_finding, tell_prepared
 from proof_model import CONTEXT_TOKENS, write_proof_model
 
 # The proof takes 0.2 s on a CPU; a GPU's first use compiles or loads kernels for a minute.
 DECODE_DEADLINE_S = 180.0
 TOKENS = 4
-LINES_SHOWN = 3
+ENGINE = "llama-cpp"
 # The driver's library, by the word of the service contract.
 DRIVERS = {"nvidia": "cuda", "amd": "amdhip64", "intel": "vulkan"}
 
@@ -27,55 +25,41 @@ DRIVERS = {"nvidia": "cuda", "amd": "amdhip64", "intel": "vulkan"}
 def check() -> int:
     """Emit one finding a question: package, import, driver, device, decode."""
     version = installed_version("xllamacpp")
-    _find("package", version is not None, f"xllamacpp {version}" if version else "not installed")
+    package = f"xllamacpp {version}" if version else "not installed"
+    tell_finding(ENGINE, "package", is_ok=version is not None, because=package)
     for device in devices():
         if device in DRIVERS and version is not None:
             name = DRIVERS[device]
             found = ctypes.util.find_library(name)
-            _find("driver", found is not None, f"lib{name}: {found or 'not found'}")
+            because = f"lib{name}: {found or 'not found'}"
+            tell_finding(ENGINE, "driver", is_ok=found is not None, because=because)
     problem = prove_decode()
-    _find("decode", problem is None, problem or f"{TOKENS} tokens computed")
+    because = problem or f"{TOKENS} tokens computed"
+    tell_finding(ENGINE, "decode", is_ok=problem is None, because=because)
     return 0
 
 
 def prepare() -> int:
     """Compute a few tokens as proof; exit 1 when that fails."""
-    problem = prove_decode()
-    if problem is None:
-        emit({"event": "prepared"})
-        return 0
-    emit({"event": "failed", "code": "HL_ENGINE_INSTALL_FAILED", "because": problem})
-    return 1
+    return tell_prepared(prove_decode())
 
 
 def prove_decode() -> str | None:
     """Decode with a tiny model in a child; return why it failed, `None` when it did not.
 
-    In a child, because a build for another CPU dies by a signal: a build with AMX kernels crashed
-    on a virtual machine that advertised AMX (seen in November 2026).
+    A build with AMX kernels crashed on a virtual machine that advertised AMX (seen in November
+    2026).
     """
     with tempfile.TemporaryDirectory(prefix="hyperllama-proof-") as folder:
         model = Path(folder, "proof.gguf")
         write_proof_model(model)
-        try:
-            done = subprocess.run(
-                [sys.executable, os.path.abspath(__file__), str(model)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=DECODE_DEADLINE_S,
-                check=False,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            )
-        except subprocess.TimeoutExpired:
-            return f"no token was computed within {DECODE_DEADLINE_S:.0f} s"
-    if done.returncode == 0:
-        return None
-    how = f"exit {done.returncode}"
-    if done.returncode < 0:
-        how = signal.Signals(-done.returncode).name
-    lines = done.stdout.decode("utf-8", "replace").splitlines()[-LINES_SHOWN:]
-    return f"a test decode ended with {how}: {' | '.join(lines)}"
+        _, problem = run_trial(
+            [sys.executable, os.path.abspath(__file__), str(model)],
+            "a test decode",
+            deadline_s=DECODE_DEADLINE_S,
+            environment={"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        return problem
 
 
 def decode(model: str) -> int:
@@ -99,12 +83,6 @@ def decode(model: str) -> int:
         sys.stderr.write(f"{TOKENS} tokens were asked for, the answer is {answer}\n")
         return 1
     return 0
-
-
-def _find(code: str, is_ok: bool, because: str) -> None:
-    again = "run `hyperllama engines remove llama-cpp`, then `hyperllama engines install llama-cpp`"
-    hint = None if is_ok else again
-    emit({"event": "finding", "ok": is_ok, "code": code, "because": because, "hint": hint})
 
 
 if __name__ == "__main__":

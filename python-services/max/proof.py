@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
 import tempfile
 
 from hyperllama_service.describe import installed_version
-from hyperllama_service.events import emit
+from hyperllama_service.trial import run_trial, tell_finding, tell_prepared, value_of
 
 # Imports and the compilation of one addition: 10 s on two quiet cores.
 PROBE_DEADLINE_S = 300.0
-LINES_SHOWN = 3
-# Of the environment: the plan's `{cache}`. What the first proof compiles, later ones and starts use.
+# The plan's `{cache}`: what the first proof compiles, later ones and starts use.
 CACHE = os.path.join(sys.prefix, "cache")
 # The server's own modules, and a graph through its compiler: kernels are made for this processor.
 PROBE = """
@@ -36,59 +33,36 @@ print("devices cpu" + (f" and {accelerator_count()} GPUs" if accelerator_count()
 def prepare() -> int:
     """Prove that a graph is compiled and computed; exit 1 when that fails."""
     devices, problem = probe()
-    if problem is None:
-        emit({"event": "prepared", "devices": devices})
-        return 0
-    emit({"event": "failed", "code": "HL_ENGINE_INSTALL_FAILED", "because": problem})
-    return 1
+    return tell_prepared(problem, devices=devices)
 
 
 def check() -> int:
     """Emit one finding a question: package, import, device."""
     version = installed_version("max")
-    _find("package", version is not None, f"max {version}" if version else "not installed")
+    package = f"max {version}" if version else "not installed"
+    tell_finding("max", "package", is_ok=version is not None, because=package)
     devices, problem = probe()
-    _find("import", problem is None, problem or "it compiles and computes")
-    _find("device", bool(devices), f"computes on {devices}" if devices else "no device")
+    computes = problem or "it compiles and computes"
+    tell_finding("max", "import", is_ok=problem is None, because=computes)
+    where = f"computes on {devices}" if devices else "no device"
+    tell_finding("max", "device", is_ok=bool(devices), because=where)
     return 0
 
 
 def probe() -> tuple[str, str | None]:
-    """Compile and compute in a child: a build for another CPU dies by a signal.
-
-    Returns:
-        The devices it sees, empty when it came to nothing; and why that was.
-    """
+    """Return the devices it sees, empty when it came to nothing; and why that was."""
+    environment = {
+        "OTEL_SDK_DISABLED": "true",
+        "HF_HUB_OFFLINE": "1",
+        "MODULAR_CACHE_DIR": CACHE,
+    }
     # An empty folder: MAX reads a file `.env` where it is started.
     with tempfile.TemporaryDirectory(prefix="hyperllama-proof-") as folder:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", PROBE],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=PROBE_DEADLINE_S,
-                check=False,
-                cwd=folder,
-                env={
-                    **os.environ,
-                    "OTEL_SDK_DISABLED": "true",
-                    "HF_HUB_OFFLINE": "1",
-                    "MODULAR_CACHE_DIR": CACHE,
-                },
-            )
-        except subprocess.TimeoutExpired:
-            return "", f"a test computation did not end within {PROBE_DEADLINE_S:.0f} s"
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    if done.returncode == 0:
-        return next((line[8:] for line in lines if line.startswith("devices ")), ""), None
-    how = f"exit {done.returncode}"
-    if done.returncode < 0:
-        how = signal.Signals(-done.returncode).name
-    return "", f"a test computation ended with {how}: {' | '.join(lines[-LINES_SHOWN:])}"
-
-
-def _find(code: str, is_ok: bool, because: str) -> None:
-    again = "run `hyperllama engines remove max`, then `hyperllama engines install max`"
-    hint = None if is_ok else again
-    emit({"event": "finding", "ok": is_ok, "code": code, "because": because, "hint": hint})
+        lines, problem = run_trial(
+            [sys.executable, "-c", PROBE],
+            "a test computation",
+            deadline_s=PROBE_DEADLINE_S,
+            environment=environment,
+            folder=folder,
+        )
+    return value_of("devices", lines) if problem is None else "", problem

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 
 from hyperllama_service.describe import installed_version
-from hyperllama_service.events import emit
+from hyperllama_service.trial import run_trial, tell_finding, tell_prepared, value_of
 
 # Imports of torch and vLLM: 10 s warm, 40 s from a cold disk on two busy cores.
 IMPORT_DEADLINE_S = 300.0
-LINES_SHOWN = 3
 # What a start needs: the platform's own kernels, and the word vLLM has for this device.
 PROBE = """
 from vllm.platforms import current_platform
@@ -27,21 +23,20 @@ def prepare() -> int:
     """Complete the packages and prove an import; exit 1 when that fails."""
     write_record()
     device, problem = probe()
-    if problem is None and device:
-        emit({"event": "prepared", "device": device})
-        return 0
-    because = problem or "vLLM finds no device it can compute on"
-    emit({"event": "failed", "code": "HL_ENGINE_INSTALL_FAILED", "because": because})
-    return 1
+    if problem is None and not device:
+        problem = "vLLM finds no device it can compute on"
+    return tell_prepared(problem, device=device)
 
 
 def check() -> int:
     """Emit one finding a question: package, import, device."""
     version = installed_version("vllm")
-    _find("package", version is not None, f"vllm {version}" if version else "not installed")
+    package = f"vllm {version}" if version else "not installed"
+    tell_finding("vllm", "package", is_ok=version is not None, because=package)
     device, problem = probe()
-    _find("import", problem is None, problem or "its kernels load")
-    _find("device", bool(device), f"computes on {device}" if device else "no device")
+    tell_finding("vllm", "import", is_ok=problem is None, because=problem or "its kernels load")
+    where = f"computes on {device}" if device else "no device"
+    tell_finding("vllm", "device", is_ok=bool(device), because=where)
     return 0
 
 
@@ -63,37 +58,15 @@ def write_record() -> None:
 
 
 def probe() -> tuple[str, str | None]:
-    """Import vLLM in a child: a build for another CPU dies by a signal.
-
-    Returns:
-        The device it computes on, empty when it found none; and why the import failed.
-    """
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", PROBE],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=IMPORT_DEADLINE_S,
-            check=False,
-            env={**os.environ, "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"},
-        )
-    except subprocess.TimeoutExpired:
-        return "", f"`import vllm` did not end within {IMPORT_DEADLINE_S:.0f} s"
-    lines = done.stdout.decode("utf-8", "replace").splitlines()
-    if done.returncode == 0:
-        return next((line[7:].strip() for line in lines if line.startswith("device ")), ""), None
-    how = f"exit {done.returncode}"
-    if done.returncode < 0:
-        how = signal.Signals(-done.returncode).name
-    return "", f"`import vllm` ended with {how}: {' | '.join(lines[-LINES_SHOWN:])}"
+    """Return the device it computes on, empty when it found none; and why the import failed."""
+    lines, problem = run_trial(
+        [sys.executable, "-c", PROBE],
+        "`import vllm`",
+        deadline_s=IMPORT_DEADLINE_S,
+        environment={"VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"},
+    )
+    return value_of("device", lines) if problem is None else "", problem
 
 
 def _site_packages() -> str:
     return next(path for path in sys.path if path.endswith("site-packages"))
-
-
-def _find(code: str, is_ok: bool, because: str) -> None:
-    again = "run `hyperllama engines remove vllm`, then `hyperllama engines install vllm`"
-    hint = None if is_ok else again
-    emit({"event": "finding", "ok": is_ok, "code": code, "because": because, "hint": hint})

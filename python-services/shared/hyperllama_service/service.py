@@ -1,4 +1,4 @@
-"""The verbs of every `service.py`: two are the same for all engines, the others are its own."""
+"""The verbs of every `service.py`: two are the same for all, others stand in files beside it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
 
-    Verb = Callable[[list[str]], int]
+# The module beside `service.py` that has a function of the verb's name. A service has the verbs
+# whose module it has.
+MODULES = {"check": "proof", "prepare": "proof", "host": "host", "convert": "convert"}
+# These are given the arguments behind the verb.
+WITH_ARGUMENTS = ("host", "convert")
 
 
-def run_service(file: str, *, distribution: str, build: str, verbs: dict[str, Verb]) -> NoReturn:
+def run_service(file: str, *, distribution: str) -> NoReturn:
     """Do what the first argument says and end the process.
 
     Args:
         file: path of the `service.py` itself.
-        distribution: package whose version is the engine's.
-        build: name of the build that `describe` reports.
-        verbs: `check`, `prepare` and `host`, each called with the arguments behind it.
+        distribution: package whose version is the engine's, and the name of its build.
     """
     verb, arguments = (sys.argv[1] if len(sys.argv) > 1 else ""), sys.argv[2:]
+    folder = os.path.dirname(os.path.abspath(file))
     if verb == "serve":
         from .serve import serve
 
@@ -30,11 +32,15 @@ def run_service(file: str, *, distribution: str, build: str, verbs: dict[str, Ve
     elif verb == "describe":
         from .describe import describe
 
-        code = describe(distribution, build=build)
-    elif verb in verbs:
-        code = verbs[verb](arguments[1:] if arguments[:1] == ["--"] else arguments)
+        code = describe(distribution, build=distribution)
+    elif os.path.isfile(os.path.join(folder, f"{MODULES.get(verb, '-')}.py")):
+        from importlib import import_module
+
+        do = getattr(import_module(MODULES[verb]), verb)
+        given = arguments[1:] if arguments[:1] == ["--"] else arguments
+        code = do(given) if verb in WITH_ARGUMENTS else do()
     else:
-        sys.stderr.write(f"usage: service.py serve|describe|{'|'.join(verbs)} [-- FLAGS]\n")
+        sys.stderr.write("usage: service.py serve|describe|check|prepare|host [-- FLAGS]\n")
         code = 2
     sys.stdout.flush()
     sys.stderr.flush()

@@ -118,7 +118,7 @@ describe('a door', () => {
         });
         asked.on('error', () => undefined);
         asked.end('x');
-        await gone.promise;
+        await expect(gone.promise).resolves.toBeUndefined();
       },
     );
   });
