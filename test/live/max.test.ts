@@ -89,7 +89,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
   );
 
   it(
-    'is gone when the command is killed while it compiles',
+    'is gone when the command is killed during its start',
     async () => {
       using home = shared.trial();
       const memoryBefore = sharedMemory();
