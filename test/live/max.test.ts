@@ -17,6 +17,7 @@ import {
   installedHome,
   isAsked,
   ledgerOf,
+  sharedMemory,
   SLOW_INSTALL_DEADLINE_MS,
   SLOW_START_DEADLINE_MS,
   whyNot,
@@ -51,6 +52,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'says Tokyo and leaves nothing behind',
     async () => {
       using home = shared.trial();
+      const memoryBefore = sharedMemory();
       const running = ask(home, JAPAN);
       await until('a session', () => hasEngine(home), TEST_MS);
       const ledger = ledgerOf(home);
@@ -58,7 +60,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
       expect(result.stderr).toMatch(/ engine MAX \(CPU/);
       expect(result.stderr).toMatch(/ 8 tok · .* start .* s · ctx 45\//);
-      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
     },
     TEST_MS,
   );
@@ -67,6 +69,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'listens on one port of this machine only, and counts its tokens there',
     async () => {
       using home = shared.trial();
+      const memoryBefore = sharedMemory();
       const result = await ask(home, JAPAN, '--keep-alive', '20s').result;
       expect(result.code).toBe(0);
       const ledger = ledgerOf(home);
@@ -79,21 +82,22 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       // The answer's, and the one that proved the start.
       expect(metrics.outputTokensTotal).toBe(9);
       expect(metrics.requestsRunning).toBe(0);
-      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
     },
     TEST_MS,
   );
 
   it(
-    'is gone when the command is killed while it compiles',
+    'is gone when the command is killed during its start',
     async () => {
       using home = shared.trial();
+      const memoryBefore = sharedMemory();
       const running = ask(home, JAPAN, '--context', '4096');
       await until('a worker', () => workers(home).length > 0, TEST_MS);
       const ledger = ledgerOf(home);
       running.child.kill('SIGKILL');
       expect((await running.result).signal).toBe('SIGKILL');
-      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
     },
     TEST_MS,
   );
@@ -102,6 +106,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'whose worker is killed in mid-answer is named as crashed, and leaves nothing behind',
     async () => {
       using home = shared.trial();
+      const memoryBefore = sharedMemory();
       const running = ask(home, 'Tell a long story.', '--max-tokens', '2000');
       await until('text', () => running.output().stdout.length > 20, TEST_MS);
       const ledger = ledgerOf(home);
@@ -109,7 +114,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       const result = await running.result;
       expect(result.code).toBe(6);
       expect(result.stderr).toMatch(/error: MAX ended in phase `generate`: .*Worker crashed/);
-      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
     },
     TEST_MS,
   );
@@ -118,6 +123,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'whose port a stranger takes is started on another one; the stranger hears nothing',
     async () => {
       using home = shared.trial();
+      const memoryBefore = sharedMemory();
       const running = ask(home, JAPAN);
       await until('a session', () => hasEngine(home), TEST_MS);
       const first = ledgerOf(home)?.address.port ?? (await freePort());
@@ -130,7 +136,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
       expect([squatter.connections, squatter.received]).toEqual([0, '']);
       await squatter.close();
-      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
     },
     TEST_MS,
   );

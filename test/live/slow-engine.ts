@@ -2,13 +2,19 @@
  * Answers: what the live tests of the slow engines share: whether one runs here, a home in which it
  * is installed, and whether a session left anything behind.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { temporaryHome, type TemporaryHome } from '../support/home.ts';
-import { describeProcesses, processesOfHome, processesWithToken } from '../support/processes.ts';
-import { untilEmpty, type SeenProcess } from '../support/processes.ts';
+import {
+  describeProcesses,
+  listProcesses,
+  processesOfHome,
+  processesWithToken,
+  untilEmpty,
+  type SeenProcess,
+} from '../support/processes.ts';
 import { keptHome, live, type LiveHome } from './home.ts';
 
 /** `HYPERLLAMA_TEST_LIVE=max,vllm` or `all`: minutes each, so only when they are asked for. */
@@ -49,7 +55,6 @@ export interface Ledger {
   readonly token: string;
   readonly address: { readonly port: number };
   readonly engine: { readonly pid: number } | null;
-  readonly sharedMemory: Readonly<Record<string, number>>;
 }
 
 /** The ledger of the one session of this home; `null` before it is there. */
@@ -69,15 +74,46 @@ export function engineTree(home: TemporaryHome): readonly SeenProcess[] {
   return ledger === null ? [] : processesWithToken(ledger.token);
 }
 
+const SHARED_MEMORY = '/dev/shm';
+
+export function sharedMemory(): readonly string[] {
+  return readdirSync(SHARED_MEMORY);
+}
+
+/** Segments beyond `before` that no process has mapped; others may be at work beside the test. */
+function strandedMemory(before: readonly string[]): readonly string[] {
+  const mapped = new Set(listProcesses().flatMap(({ pid }) => mappedInodes(pid)));
+  const isStranded = (name: string): boolean => {
+    const found = statSync(join(SHARED_MEMORY, name), { throwIfNoEntry: false });
+    return found !== undefined && !mapped.has(found.ino);
+  };
+  return sharedMemory().filter((name) => !before.includes(name) && isStranded(name));
+}
+
+function mappedInodes(pid: number): readonly number[] {
+  try {
+    return readFileSync(`/proc/${pid}/maps`, 'latin1')
+      .split('\n')
+      .filter((line) => line.includes(SHARED_MEMORY))
+      .map((line) => Number(line.split(/\s+/)[4]));
+  } catch {
+    return [];
+  }
+}
+
 /**
  * No process, no socket, no run folder, no ledger; nor a segment of shared memory or a temporary
  * file that the engine was seen to leave when it was killed.
  */
 export async function expectNothingLeft(
   home: TemporaryHome,
-  seen: { readonly ledger: Ledger | null; readonly temporary?: RegExp },
+  seen: {
+    readonly ledger: Ledger | null;
+    readonly memoryBefore: readonly string[];
+    readonly temporary?: RegExp;
+  },
 ): Promise<void> {
-  const { ledger, temporary } = seen;
+  const { ledger, memoryBefore, temporary } = seen;
   const left = (): readonly SeenProcess[] => [
     ...processesOfHome(home.path),
     ...(ledger === null ? [] : processesWithToken(ledger.token)),
@@ -86,7 +122,7 @@ export async function expectNothingLeft(
   expect(describeProcesses(left())).toBe('');
   expect(readdirSync(join(home.path, 'run'))).toEqual([]);
   expect(readdirSync(join(home.path, 'state', 'sessions'))).toEqual([]);
-  expect(Object.keys(ledger?.sharedMemory ?? {}).filter((path) => existsSync(path))).toEqual([]);
+  expect(strandedMemory(memoryBefore)).toEqual([]);
   if (temporary !== undefined) {
     expect(readdirSync(tmpdir()).filter((name) => temporary.test(name))).toEqual([]);
   }

@@ -83,6 +83,8 @@ class EngineWatch:
     def _tell_alive(self, now: float) -> None:
         activity = self._activity
         activity.look(now, guard=self._guard, log_bytes=self._engine.log.bytes_seen)
+        # An engine that dies in its start can no longer be asked.
+        self._engine.note_shared_memory()
         moved = {"quietMs": activity.quiet_ms(now), "rssBytes": activity.rss_bytes}
         self._leases.broadcast({"event": "alive", **moved})
 

@@ -24,7 +24,10 @@ def shared_memory_of(pids: Iterable[int]) -> dict[str, int]:
 
 
 def remove_shared_memory(segments: dict[str, int]) -> list[str]:
-    """Remove those segments that are still the same and that no process has mapped.
+    """Remove those segments that are still there and that no process has mapped.
+
+    By inode, which the kernel gives to no second segment: a semaphore is mapped under a name that
+    is gone at once, and lives on under another.
 
     Args:
         segments: inode by path, as `shared_memory_of` returned them earlier.
@@ -32,12 +35,13 @@ def remove_shared_memory(segments: dict[str, int]) -> list[str]:
     Returns:
         The paths that were removed.
     """
-    present = {path: inode for path, inode in segments.items() if _inode(path) == inode}
+    present = _own_segments(set(segments.values())) if segments else {}
     if not present:
         return []
-    in_use = shared_memory_of(int(name) for name in os.listdir("/proc") if name.isdigit())
+    everyone = (int(name) for name in os.listdir("/proc") if name.isdigit())
+    in_use = set(shared_memory_of(everyone).values())
     removed = []
-    for path in sorted(present.keys() - in_use.keys()):
+    for path in sorted(path for path, inode in present.items() if inode not in in_use):
         try:
             os.unlink(path)
         except OSError:
@@ -54,6 +58,12 @@ def _mapped_by(pid: int) -> list[tuple[str, int]]:
         return []
     found = [(fields[5].rstrip("\n"), int(fields[4])) for fields in lines if len(fields) == 6]
     return [(path, inode) for path, inode in found if path.startswith(FOLDER)]
+
+
+def _own_segments(inodes: set[int]) -> dict[str, int]:
+    """Return the inode by path of those that are there and belong to this user."""
+    paths = (entry.path for entry in os.scandir(FOLDER) if entry.inode() in inodes)
+    return {path: inode for path in paths if (inode := _inode(path)) is not None}
 
 
 def _inode(path: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,3 +81,30 @@ def test_a_process_that_is_gone_has_none() -> None:
     holder = subprocess.Popen(["true"])
     holder.wait(timeout=30)
     assert shared_memory_of([holder.pid]) == {}
+
+
+SEMAPHORE = """
+import multiprocessing, sys
+lock = multiprocessing.get_context("spawn").Lock()
+print("made", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_semaphore_is_removed_though_it_was_mapped_under_a_name_that_is_gone() -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", SEMAPHORE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == b"made\n"
+    found = shared_memory_of([holder.pid])
+    entries = [e.path for e in os.scandir("/dev/shm") if e.inode() in found.values()]
+    assert len(entries) == 1
+    assert entries[0] not in found
+    # With the tracker of `multiprocessing`, which would remove it.
+    os.killpg(holder.pid, signal.SIGKILL)
+    holder.wait(timeout=30)
+    assert remove_shared_memory(found) == entries
