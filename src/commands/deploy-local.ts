@@ -4,6 +4,8 @@ import { formatAddress } from '../base/http.ts';
 import { fail } from '../base/errors.ts';
 import type { DeployTarget, FrontInput, Simulation } from '../engines/deploy/target.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
+import { machineReasons } from '../engines/shared/usable.ts';
+import type { Machine } from '../hardware/machine.ts';
 import { EMPTY_REQUEST } from '../engines/request.ts';
 import { openDoor } from '../gateway/door.ts';
 import {
@@ -95,10 +97,8 @@ async function planLocal(wanted: LocalWanted, context: Context): Promise<Deploym
 }
 
 /** Engines of ours, decided and planned as ever, each for its share of the machine. */
-async function planEngines(
-  { target, workload, model, engineId }: LocalWanted,
-  context: Context,
-): Promise<DeploymentPlan> {
+async function planEngines(wanted: LocalWanted, context: Context): Promise<DeploymentPlan> {
+  const { target, workload, model, engineId } = wanted;
   const chosen: Wanted = {
     model,
     workload,
@@ -110,9 +110,12 @@ async function planEngines(
   const first = await choose(chosen, context);
   const front = ({ plan }: Choice, engineUrls: readonly string[]): LaunchPlan =>
     frontPlan(target, { workload, engineUrls, ...plan });
+  refuseMachine(target, first.machine);
   // What asks first comes first: nobody likes a question after a long download.
   await fetchMissing({ engine: target, plan: front(first, []), machine: first.machine }, context);
-  await fetchMissing({ engine: first.decision.engine, ...first }, context);
+  if ((await fetchMissing({ engine: first.decision.engine, ...first }, context)) === null) {
+    return await planEngines({ ...wanted, workload: { ...workload, device: 'cpu' } }, context);
+  }
   const choice = await choose(chosen, context);
   return {
     target,
@@ -132,6 +135,7 @@ async function planSimulation(
   context: Context,
 ): Promise<DeploymentPlan> {
   const [machine, info] = await Promise.all([thisMachine(context), describe(model, context)]);
+  refuseMachine(target, machine);
   const artifact = info.artifacts.find(({ format, path }) => format !== 'gguf' && path !== null);
   if (artifact?.path === undefined || artifact.path === null) {
     const because = `${target.name} reads the tokenizer of a safetensors folder, and there is none`;
@@ -161,6 +165,15 @@ async function planSimulation(
     front: () => plan,
     open: null,
   };
+}
+
+/** Before anything is fetched for it. @throws HL_ENGINE_INSTALL_FAILED */
+function refuseMachine({ id, name, requirements }: DeployTarget, machine: Machine): void {
+  const reasons = machineReasons({ requirements }, machine);
+  if (reasons.length === 0) return;
+  const because = reasons.map((reason) => reason.because).join('; ');
+  const hint = 'name a target that runs here with `--target`, or other machines with `--nodes`';
+  fail('HL_ENGINE_INSTALL_FAILED', { engine: name, id, because, hint });
 }
 
 function frontPlan(

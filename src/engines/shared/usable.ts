@@ -7,7 +7,10 @@ import { checkMachine, checkTarget } from './requirements.ts';
 const CPU: Target = { device: 'cpu', cards: [] };
 
 /** Empty when it can, on some device; else the reasons of the device it would use first. */
-export function machineReasons(engine: Engine, machine: Machine): readonly Reason[] {
+export function machineReasons(
+  engine: Pick<Engine, 'requirements'>,
+  machine: Machine,
+): readonly Reason[] {
   const general = checkMachine(engine.requirements, machine);
   const targets = [...acceleratorTargets(machine), CPU];
   const reasons = targets.map((target) => checkTarget(engine.requirements, machine, target));
