@@ -212,7 +212,7 @@ async function findEngine(id: string, context: Context): Promise<Installable> {
   const engines: readonly Installable[] = [...targets, ...(await knownEngines(context))];
   const engine = engines.find((candidate) => candidate.id === id);
   if (engine !== undefined) return engine;
-  const known = [...new Set(engines.map((candidate) => candidate.id))];
+  const known = (await knownEngines(context)).map((candidate) => candidate.id);
   const nearest = nearestNames(id, known, { count: 2, isAnyDistance: false });
   return fail('HL_ENGINE_UNKNOWN', { engine: id, known, nearest });
 }
