@@ -1,45 +1,25 @@
 /** `hyperllama deploy --local`: two engines and a front on this machine, and a proof by a kill. */
 import type { Context } from '../base/context.ts';
-import { formatAddress } from '../base/http.ts';
 import { fail } from '../base/errors.ts';
-import type { DeployTarget, FrontInput, Simulation } from '../engines/deploy/target.ts';
-import type { LaunchPlan } from '../engines/engine.ts';
+import { formatAddress } from '../base/http.ts';
 import { EMPTY_REQUEST } from '../engines/request.ts';
-import { openDoor } from '../gateway/door.ts';
 import {
   startDeployment,
   type Deployment,
   type DeploymentEvent,
   type DeploymentPlan,
 } from '../launch/deployment.ts';
-import { fetchMissing } from '../launch/start.ts';
 import { runFailover } from '../measure/failover.ts';
-import { choose, describe, thisMachine, type Choice, type Wanted } from '../pipeline.ts';
-import { withFingerprint } from '../plan/plan.ts';
-import type { Workload } from '../workloads/workload.ts';
+import { planLocal, type LocalWanted } from './deploy-plan.ts';
 import {
   demoText,
   deploymentText,
   eventText,
-  type DeploymentFacts,
   type Demo,
+  type DeploymentFacts,
   type TimelineEntry,
 } from './deploy-report.ts';
 
-export interface LocalWanted {
-  readonly model: string;
-  readonly target: DeployTarget;
-  readonly workload: Workload;
-  readonly engineId: string | null;
-  /** Of the front; `null` = any free one. */
-  readonly port: number | null;
-  readonly isDemo: boolean;
-}
-
-/** The smallest number that can lose one and go on. */
-const ENGINES = 2;
-/** Where a model does not say how much it can read. */
-const CONTEXT_TOKENS = 4096;
 /** Enough that most are still to come when a quarter is answered: ten seconds on two cores. */
 const DEMO_REQUESTS = 48;
 const DEMO_REQUESTS_SIMULATED = 300;
@@ -83,93 +63,6 @@ export async function deployLocal(wanted: LocalWanted, context: Context): Promis
     demo.failedBeforeFirstToken === 0 &&
     demo.answeredAfterRecovery === DEMO_REQUESTS_AFTER;
   if (!hasKept) process.exitCode = 1;
-}
-
-async function planLocal(wanted: LocalWanted, context: Context): Promise<DeploymentPlan> {
-  const { simulation } = wanted.target;
-  const plan =
-    simulation === null
-      ? await planEngines(wanted, context)
-      : await planSimulation(wanted, simulation, context);
-  return { ...plan, ...(wanted.port === null ? {} : { port: wanted.port }) };
-}
-
-/** Engines of ours, decided and planned as ever, each for its share of the machine. */
-async function planEngines(
-  { target, workload, model, engineId }: LocalWanted,
-  context: Context,
-): Promise<DeploymentPlan> {
-  const chosen: Wanted = {
-    model,
-    workload,
-    engineId,
-    isToRun: true,
-    machine: null,
-    replicas: ENGINES,
-  };
-  const first = await choose(chosen, context);
-  const front = ({ plan }: Choice, engineUrls: readonly string[]): LaunchPlan =>
-    frontPlan(target, { workload, engineUrls, ...plan });
-  // What asks first comes first: nobody likes a question after a long download.
-  await fetchMissing({ engine: target, plan: front(first, []), machine: first.machine }, context);
-  await fetchMissing({ engine: first.decision.engine, ...first }, context);
-  const choice = await choose(chosen, context);
-  return {
-    target,
-    engine: choice.decision.engine,
-    enginesCount: ENGINES,
-    engines: () =>
-      Array.from({ length: ENGINES }, (_, index) => withFingerprint(choice.plan, index + 1)),
-    front: (engineUrls) => front(choice, engineUrls),
-    open: openDoor,
-  };
-}
-
-/** Stand-ins: they need the tokenizer of a safetensors folder, and no engine is decided. */
-async function planSimulation(
-  { target, workload, model }: LocalWanted,
-  simulation: Simulation,
-  context: Context,
-): Promise<DeploymentPlan> {
-  const [machine, info] = await Promise.all([thisMachine(context), describe(model, context)]);
-  const artifact = info.artifacts.find(({ format, path }) => format !== 'gguf' && path !== null);
-  if (artifact?.path === undefined || artifact.path === null) {
-    const because = `${target.name} reads the tokenizer of a safetensors folder, and there is none`;
-    const hint = 'name a folder with config.json, tokenizer.json and safetensors files';
-    return fail('HL_MODEL_FORMAT_UNSUPPORTED', { path: model, because, hint });
-  }
-  const { path } = artifact;
-  const parts = {
-    model: { ref: info.ref, name: info.name, artifact },
-    contextTokens: info.contextTokensMax ?? CONTEXT_TOKENS,
-    slots: workload.concurrency,
-  };
-  const plan = frontPlan(target, { ...parts, workload, engineUrls: [] });
-  await fetchMissing({ engine: target, plan, machine }, context);
-  return {
-    target,
-    engine: target,
-    enginesCount: ENGINES,
-    engines: (meetingFolder) => {
-      const worker = simulation.planWorker({
-        ...parts,
-        modelFolder: path,
-        meetingFolder: meetingFolder ?? '',
-      });
-      return Array.from({ length: ENGINES }, (_, index) => withFingerprint(worker, index + 1));
-    },
-    front: () => plan,
-    open: null,
-  };
-}
-
-function frontPlan(
-  target: DeployTarget,
-  { slots, ...parts }: Omit<FrontInput, 'place'>,
-): LaunchPlan {
-  const { model, engineUrls, workload, contextTokens } = parts;
-  const front = { model, engineUrls, workload, contextTokens, slots: slots * ENGINES };
-  return withFingerprint(target.planFront({ ...front, place: null }));
 }
 
 async function factsOf(deployment: Deployment, plan: DeploymentPlan): Promise<DeploymentFacts> {

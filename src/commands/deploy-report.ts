@@ -18,7 +18,7 @@ export interface DeploymentFacts {
     readonly id: string;
     readonly name: string;
     readonly version: string;
-    /** Where the front reaches it. */
+    /** Where the front reaches it; of a simulated one, its status page. */
     readonly url: string | null;
     readonly session: string;
     readonly pid: number | null;

@@ -1,8 +1,8 @@
 /**
  * Answers: how an engine on its private socket is reached at a port by a router, which may send a
- * request elsewhere only until its answer has begun. The status is therefore held back until the
- * first bytes of the answer are there: llama.cpp says 200 when it begins to read the prompt (build
- * 11549), and what is lost from then to the first token could not be saved any more.
+ * request elsewhere only until its answer has begun. An answer is therefore held back until its first
+ * token is there: llama.cpp says 200 when it begins to read the prompt (build 11549), and what is lost
+ * from then on could not be saved any more.
  */
 import {
   createServer,
@@ -13,6 +13,8 @@ import {
 } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Address } from '../base/http.ts';
+import { SseReader } from '../base/sse.ts';
+import { readParts } from '../engines/parts.ts';
 import { LOOPBACK } from '../launch/ports.ts';
 
 export interface Door {
@@ -22,6 +24,8 @@ export interface Door {
   end(): Promise<void>;
 }
 
+/** No role, progress and keep-alives before a first token are so long. */
+const HELD_BYTES_MAX = 1024 * 1024;
 /** Of one connection only: RFC 9110, section 7.6.1. */
 const HOP_BY_HOP = ['connection', 'keep-alive', 'transfer-encoding', 'te', 'trailer', 'upgrade'];
 
@@ -64,15 +68,15 @@ async function pass(
   outgoing.once('close', () => upstream.destroy());
   const sent = pipeline(incoming, upstream);
   let answer: IncomingMessage;
-  let first: Buffer | null;
+  let first: Buffer;
   try {
     [answer] = await Promise.all([answerTo(upstream), sent]);
-    first = await firstBytes(answer);
+    first = await beginning(answer);
   } catch (error) {
     return refuse(outgoing, error instanceof Error ? error.message : String(error));
   }
   outgoing.writeHead(answer.statusCode ?? 502, withoutHops(answer.headers));
-  if (first !== null) outgoing.write(first);
+  if (first.length > 0) outgoing.write(first);
   // A stream that breaks off breaks off here too: the other side must not take it for whole.
   await pipeline(answer, outgoing);
 }
@@ -90,20 +94,39 @@ async function answerTo(upstream: ReturnType<typeof ask>): Promise<IncomingMessa
   });
 }
 
-/** `null` = an answer without a body. Rejects when it breaks off before. */
-async function firstBytes(answer: IncomingMessage): Promise<Buffer | null> {
+/** What came up to the first token, or the first bytes of another page. Rejects when it breaks off before. */
+async function beginning(answer: IncomingMessage): Promise<Buffer> {
+  const isStream = answer.headers['content-type']?.startsWith('text/event-stream') === true;
+  const held: Buffer[] = [];
+  let heldBytes = 0;
+  let hasToken = !isStream;
+  const reader = new SseReader((data) => (hasToken ||= isToken(data)));
   return await new Promise((resolve, reject) => {
-    const onReadable = (): void => {
-      const chunk = answer.read() as Buffer | null;
-      if (chunk === null) return;
+    const finish = (): void => {
       answer.off('readable', onReadable);
-      resolve(chunk);
+      resolve(Buffer.concat(held));
+    };
+    const onReadable = (): void => {
+      for (;;) {
+        const chunk = answer.read() as Buffer | null;
+        if (chunk === null) return;
+        held.push(chunk);
+        heldBytes += chunk.length;
+        if (isStream) reader.feed(chunk);
+        if (hasToken || heldBytes > HELD_BYTES_MAX) return finish();
+      }
     };
     answer.on('readable', onReadable);
-    answer.once('end', () => resolve(null));
+    answer.once('end', finish);
     answer.once('error', reject);
     answer.once('close', () => reject(new Error('the engine is gone')));
   });
+}
+
+/** A role or the progress of a prompt, and nothing else, is no token yet. */
+function isToken(data: string): boolean {
+  if (!/"(?:role|prompt_progress)"/.test(data)) return true;
+  return readParts(data).some(({ kind }) => kind !== 'prefill');
 }
 
 function refuse(outgoing: ServerResponse, because: string): void {

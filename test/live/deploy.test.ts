@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { TemporaryHome } from '../support/home.ts';
 import { describeProcesses, processesOfHome, until } from '../support/processes.ts';
 import {
@@ -128,6 +128,7 @@ describe.runIf(runsSmg)('smg in front of two engines', () => {
     async (signal) => {
       using home = shared.trial();
       const running = startLive(['deploy', MODEL, '--local', '--yes'], { home: home.path });
+      onTestFinished(() => void running.child.kill('SIGINT'));
       const isUp = (): boolean => running.output().stdout.includes('Ctrl-C ends all of it');
       await until('a deployment', isUp, ANSWER_DEADLINE_MS);
       expect(processesOfHome(home.path).length).toBeGreaterThan(3);
@@ -182,6 +183,8 @@ describe.runIf(runsDynamo)('Dynamo before two simulated workers', () => {
       using home = shared.trial();
       const words = ['deploy', folder, '--local', '--target', 'dynamo', '--yes'];
       const running = startLive(words, { home: home.path });
+      // A failed expectation must not leave it running.
+      onTestFinished(() => void running.child.kill('SIGINT'));
       const isUp = (): boolean => running.output().stdout.includes('Ctrl-C ends all of it');
       await until('a deployment', isUp, INSTALL_DEADLINE_MS);
       const { stdout, stderr } = running.output();

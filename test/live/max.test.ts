@@ -17,7 +17,6 @@ import {
   installedHome,
   isAsked,
   ledgerOf,
-  sharedMemory,
   SLOW_INSTALL_DEADLINE_MS,
   SLOW_START_DEADLINE_MS,
   whyNot,
@@ -52,7 +51,6 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'says Tokyo and leaves nothing behind',
     async () => {
       using home = shared.trial();
-      const memoryBefore = sharedMemory();
       const running = ask(home, JAPAN);
       await until('a session', () => hasEngine(home), TEST_MS);
       const ledger = ledgerOf(home);
@@ -60,7 +58,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
       expect(result.stderr).toMatch(/ engine MAX \(CPU/);
       expect(result.stderr).toMatch(/ 8 tok · .* start .* s · ctx 45\//);
-      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
   );
@@ -69,7 +67,6 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'listens on one port of this machine only, and counts its tokens there',
     async () => {
       using home = shared.trial();
-      const memoryBefore = sharedMemory();
       const result = await ask(home, JAPAN, '--keep-alive', '20s').result;
       expect(result.code).toBe(0);
       const ledger = ledgerOf(home);
@@ -82,7 +79,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       // The answer's, and the one that proved the start.
       expect(metrics.outputTokensTotal).toBe(9);
       expect(metrics.requestsRunning).toBe(0);
-      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
   );
@@ -91,13 +88,12 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'is gone when the command is killed during its start',
     async () => {
       using home = shared.trial();
-      const memoryBefore = sharedMemory();
       const running = ask(home, JAPAN, '--context', '4096');
       await until('a worker', () => workers(home).length > 0, TEST_MS);
       const ledger = ledgerOf(home);
       running.child.kill('SIGKILL');
       expect((await running.result).signal).toBe('SIGKILL');
-      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
   );
@@ -106,7 +102,6 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'whose worker is killed in mid-answer is named as crashed, and leaves nothing behind',
     async () => {
       using home = shared.trial();
-      const memoryBefore = sharedMemory();
       const running = ask(home, 'Tell a long story.', '--max-tokens', '2000');
       await until('text', () => running.output().stdout.length > 20, TEST_MS);
       const ledger = ledgerOf(home);
@@ -114,7 +109,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       const result = await running.result;
       expect(result.code).toBe(6);
       expect(result.stderr).toMatch(/error: MAX ended in phase `generate`: .*Worker crashed/);
-      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
   );
@@ -123,7 +118,6 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
     'whose port a stranger takes is started on another one; the stranger hears nothing',
     async () => {
       using home = shared.trial();
-      const memoryBefore = sharedMemory();
       const running = ask(home, JAPAN);
       await until('a session', () => hasEngine(home), TEST_MS);
       const first = ledgerOf(home)?.address.port ?? (await freePort());
@@ -136,7 +130,7 @@ describe.runIf(isAsked('max'))(`MAX${whyNot('max')}`, () => {
       expect([result.code, result.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
       expect([squatter.connections, squatter.received]).toEqual([0, '']);
       await squatter.close();
-      await expectNothingLeft(home, { ledger, memoryBefore, temporary: TEMPORARY });
+      await expectNothingLeft(home, { ledger, temporary: TEMPORARY });
     },
     TEST_MS,
   );

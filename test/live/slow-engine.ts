@@ -76,18 +76,17 @@ export function engineTree(home: TemporaryHome): readonly SeenProcess[] {
 
 const SHARED_MEMORY = '/dev/shm';
 
-export function sharedMemory(): readonly string[] {
-  return readdirSync(SHARED_MEMORY);
-}
+/** What was there when the suite began. */
+const MEMORY_BEFORE = new Set(readdirSync(SHARED_MEMORY));
 
-/** Segments beyond `before` that no process has mapped; others may be at work beside the test. */
-function strandedMemory(before: readonly string[]): readonly string[] {
+/** Newer segments that no process has mapped; others may be at work beside the test. */
+function strandedMemory(): readonly string[] {
   const mapped = new Set(listProcesses().flatMap(({ pid }) => mappedInodes(pid)));
   const isStranded = (name: string): boolean => {
     const found = statSync(join(SHARED_MEMORY, name), { throwIfNoEntry: false });
     return found !== undefined && !mapped.has(found.ino);
   };
-  return sharedMemory().filter((name) => !before.includes(name) && isStranded(name));
+  return readdirSync(SHARED_MEMORY).filter((name) => !MEMORY_BEFORE.has(name) && isStranded(name));
 }
 
 function mappedInodes(pid: number): readonly number[] {
@@ -109,11 +108,10 @@ export async function expectNothingLeft(
   home: TemporaryHome,
   seen: {
     readonly ledger: Ledger | null;
-    readonly memoryBefore: readonly string[];
     readonly temporary?: RegExp;
   },
 ): Promise<void> {
-  const { ledger, memoryBefore, temporary } = seen;
+  const { ledger, temporary } = seen;
   const left = (): readonly SeenProcess[] => [
     ...processesOfHome(home.path),
     ...(ledger === null ? [] : processesWithToken(ledger.token)),
@@ -122,7 +120,7 @@ export async function expectNothingLeft(
   expect(describeProcesses(left())).toBe('');
   expect(readdirSync(join(home.path, 'run'))).toEqual([]);
   expect(readdirSync(join(home.path, 'state', 'sessions'))).toEqual([]);
-  expect(strandedMemory(memoryBefore)).toEqual([]);
+  expect(strandedMemory()).toEqual([]);
   if (temporary !== undefined) {
     expect(readdirSync(tmpdir()).filter((name) => temporary.test(name))).toEqual([]);
   }

@@ -4,7 +4,7 @@
  * workers one machine shows it with simulated ones (`dynamo.mocker`), and every answer says so.
  */
 import { MIB } from '../../base/units.ts';
-import { flag, positional } from '../shared/args.ts';
+import { flag, positional, toggle } from '../shared/args.ts';
 import { chatRequest } from '../shared/chat.ts';
 import { features } from '../shared/features.ts';
 import { readByRules, type LogRule } from '../shared/log-rules.ts';
@@ -82,6 +82,9 @@ export const dynamo: DeployTarget = {
         }),
         flag('--http-port', '{port}', { because: 'the port clients talk to' }),
         flag('--router-mode', 'kv', { because: 'requests go where their prefix is cached' }),
+        ...(front.place === null
+          ? [toggle('--no-router-kv-events', { because: 'it goes by what it sent where' })]
+          : []),
         flag('--migration-limit', MIGRATIONS_MAX, {
           because: 'a lost worker costs time, not the answer',
         }),
@@ -89,7 +92,7 @@ export const dynamo: DeployTarget = {
       // The run folder is its working folder; the workers are told the whole path.
       environment:
         front.place === null
-          ? { ...ENVIRONMENT, DYN_FILE_KV: MEETING_FOLDER }
+          ? { ...ENVIRONMENT, ...meetingIn(MEETING_FOLDER) }
           : networkEnvironment(front.place.host, front.place),
       readiness: { path: '/live', deadlineMs: 120_000, isPageEnough: true },
       shutdown: { signal: 'SIGTERM', graceMs: 5000 },
@@ -132,7 +135,7 @@ export const dynamo: DeployTarget = {
           flag('--speedup-ratio', SPEEDUP, { because: 'so many times faster than the card' }),
           flag('--max-num-seqs', slots, { because: 'requests at once', origin: 'workload' }),
         ],
-        environment: { ...ENVIRONMENT, DYN_FILE_KV: meetingFolder, DYN_SYSTEM_PORT: '{port}' },
+        environment: { ...ENVIRONMENT, ...meetingIn(meetingFolder), DYN_SYSTEM_PORT: '{port}' },
         // `/live` stays 503 though it serves; that the front knows it is the proof.
         readiness: { path: '/metrics', deadlineMs: 120_000, isPageEnough: true },
         shutdown: { signal: 'SIGTERM', graceMs: 5000 },
@@ -206,6 +209,18 @@ function networkEnvironment(host: string, front: Place): Readonly<Record<string,
     DYN_TCP_RESPONSE_STREAM_HOST: host,
     DYN_EVENT_PLANE_HOST: host,
     DYN_SYSTEM_HOST: host,
+  };
+}
+
+/**
+ * Where frontend and workers find each other. Their events would be published at a port on every
+ * address (1.6.1 offers no other) unless there is a broker: a socket in the folder is named as one.
+ * Nobody listens there, so nothing is published, and the router goes by what it sent where.
+ */
+function meetingIn(folder: string): Readonly<Record<string, string>> {
+  return {
+    DYN_FILE_KV: folder,
+    DYN_ZMQ_BROKER_URL: `xsub=ipc://${folder}/i , xpub=ipc://${folder}/o`,
   };
 }
 

@@ -63,7 +63,7 @@ export const smg: DeployTarget = {
   command: 'smg launch',
   versionPinned: '1.13.0',
   requirements: {
-    platforms: ['linux'],
+    platforms: ['linux', 'darwin'],
     architectures: ['x64', 'arm64'],
     devices: ['cpu'],
     glibcMin: '2.28',

@@ -138,6 +138,8 @@ describe('dynamo', () => {
     const hosts = Object.entries(environment).filter(([name]) => name.endsWith('_HOST'));
     expect(hosts.length).toBeGreaterThan(3);
     expect(new Set(hosts.map(([, host]) => host))).toEqual(new Set(['127.0.0.1']));
+    // Else its events are published at a port of every address.
+    expect(environment['DYN_ZMQ_BROKER_URL']).toMatch(/^xsub=ipc:\S+ , xpub=ipc:\S+$/);
   });
 
   it('counts the workers of its recorded health page', () => {
