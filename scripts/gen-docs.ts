@@ -107,6 +107,7 @@ export function enginesPage(engines: readonly Engine[]): string {
         ...sorted.map(({ features }) => SUPPORT_WORDS[features[feature]]),
       ]),
     ),
+    askedText(driven),
     '## Environments',
     '`hyperllama engines install ID` makes one from a lock with exact versions; the first row that ' +
       'matches the machine and the device is taken.',
@@ -116,6 +117,18 @@ export function enginesPage(engines: readonly Engine[]): string {
     ),
     ...driven.filter(({ programs }) => programs !== undefined).map(programsText),
   ].join('\n\n')}\n`;
+}
+
+/** On what the cells rest: the running engine, or what is written about it. */
+function askedText(driven: readonly Engine[]): string {
+  const asked = driven.filter(({ environments }) =>
+    environments.some(({ when }) => when.devices.includes('cpu')),
+  );
+  return (
+    `The columns of ${asked.map(({ name }) => name).join(', ')} are asked of the running engine, cell by ` +
+    'cell (`test/live/features.test.ts`; `tools` is from recordings, because the demo model has no ' +
+    'words for them). The others rest on documentation, source and recordings.'
+  );
 }
 
 function requirementCells(engine: Engine): readonly string[] {
