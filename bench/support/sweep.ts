@@ -89,8 +89,8 @@ export async function findBest(options: SweepOptions): Promise<Candidate> {
     name,
     command: (socket) => handCommand(choice, socket, { ...base, ...settings }),
   });
-  const plain = hand('plain', {});
-  const ours: Candidate = { name: 'our flags', command: (socket) => planCommand(choice, socket) };
+  const plain = namedCandidate('plain', options);
+  const ours = namedCandidate('our flags', options);
   const baseline = await tryCandidate(plain, options);
   console.log(`  ${'plain'.padEnd(18)}${words(baseline)}`);
   const score = (speed: Speed): number =>
