@@ -52,7 +52,7 @@ describe('plan', () => {
         ExLlamaV2: computes on NVIDIA GPUs, not on the CPU
         ExLlamaV3: computes on NVIDIA GPUs, not on the CPU
         llama.cpp: gguf Q4_K_M needs 19.4 GiB (weights 18.5 GiB + KV cache 512 MiB for 2,048 tokens + 403 MiB of its own) but 5.5 GiB is free in main memory
-        MAX: safetensors bf16 needs 125.5 GiB (weights 122.0 GiB + KV cache 1.0 GiB for 2,048 tokens + 2.5 GiB of its own) but 5.5 GiB is free in main memory
+        MAX: safetensors bf16 needs 126.0 GiB (weights 122.0 GiB + KV cache 1.0 GiB for 2,048 tokens + 3.0 GiB of its own) but 5.5 GiB is free in main memory
         MLX: mlx 4bit needs 18.2 GiB (weights 17.2 GiB + KV cache 512 MiB for 2,048 tokens + 512 MiB of its own) but 5.5 GiB is free in main memory
         SGLang: computes on NVIDIA GPUs, AMD GPUs, not on the CPU
         TensorRT-LLM: computes on NVIDIA GPUs, not on the CPU
@@ -72,7 +72,7 @@ describe('plan', () => {
         ExLlamaV2: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; computes on NVIDIA GPUs, not on the CPU
         ExLlamaV3: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; computes on NVIDIA GPUs, not on the CPU
         llama.cpp: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; gguf Q4_K_M needs 1378.4 GiB (weights 4.7 GiB + KV cache 1373.3 GiB for 10,000,000 tokens + 401 MiB of its own) but 5.5 GiB is free in main memory
-        MAX: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; safetensors bf16 needs 2779.6 GiB (weights 30.5 GiB + KV cache 2746.6 GiB for 10,000,000 tokens + 2.5 GiB of its own) but 5.5 GiB is free in main memory
+        MAX: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; safetensors bf16 needs 2780.1 GiB (weights 30.5 GiB + KV cache 2746.6 GiB for 10,000,000 tokens + 3.0 GiB of its own) but 5.5 GiB is free in main memory
         MLX: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; mlx 4bit needs 1378.1 GiB (weights 4.3 GiB + KV cache 1373.3 GiB for 10,000,000 tokens + 512 MiB of its own) but 5.5 GiB is free in main memory
         SGLang: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; computes on NVIDIA GPUs, AMD GPUs, not on the CPU
         TensorRT-LLM: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; computes on NVIDIA GPUs, not on the CPU

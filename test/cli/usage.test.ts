@@ -164,7 +164,7 @@ describe('an engine', () => {
     expect(await show('engines', 'install', 'lama-cpp')).toMatchInlineSnapshot(`
       "exit 2
       --- stderr
-      error: there is no engine \`lama-cpp\` (known: dynamo, exllamav2, exllamav3, llama-cpp, max, mlx, sglang, tensorrt-llm, vllm)
+      error: there is no engine \`lama-cpp\` (known: smg, dynamo, exllamav2, exllamav3, llama-cpp, max, mlx, sglang, tensorrt-llm, vllm)
 
       hint: did you mean \`llama-cpp\`?"
     `);
