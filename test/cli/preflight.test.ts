@@ -22,8 +22,7 @@ afterEach(() => home[Symbol.dispose]());
 
 const GIB = 2 ** 30;
 
-/** A slow engine: minutes pass before it sees the model. */
-/** Those that a machine without a card can have. */
+/** Slow engines (minutes pass before one sees the model) that a machine without a card can have. */
 const SLOW = ENGINES.filter(
   ({ environments, isEmbedded }) =>
     isEmbedded !== true && environments.some(({ when }) => when.devices.includes('cpu')),
