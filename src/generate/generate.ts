@@ -45,6 +45,8 @@ const FIRST_BYTE_DEADLINE_MS = 20 * 60_000;
 const SILENCE_DEADLINE_MS = 120_000;
 /** From a broken answer to the engine's end: MAX takes 2 s and more to end what a crash left of it. */
 const EXIT_WORD_MS = 10_000;
+/** From an error in the stream to the same: vLLM says that its core has died, and ends in a second. */
+const LAST_WORD_MS = 3_000;
 
 /**
  * @throws HL_CONTEXT_EXCEEDED, HL_REQUEST_INVALID, HL_ENGINE_EXITED, HL_ENGINE_OUT_OF_MEMORY,
@@ -88,7 +90,7 @@ export async function generate(
   if (answer.problem !== null || answer.finishReason === null) {
     const problem = answer.problem ?? 'the stream ended without a finish reason';
     const because = session.withoutKey(problem);
-    const exit = await session.exitWithin(answer.problem === null ? EXIT_WORD_MS : 0);
+    const exit = await session.exitWithin(answer.problem === null ? EXIT_WORD_MS : LAST_WORD_MS);
     if (exit !== null) throw exitError(exit, { session, text: answer.text });
     const params = { engine: engine.name, because, text: answer.text };
     throw new HyperLlamaError('HL_ENGINE_PROTOCOL', params);
