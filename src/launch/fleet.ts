@@ -46,13 +46,13 @@ export async function sessionsFrom(
   engineId: string,
   paths: Paths,
 ): Promise<readonly LedgerEntry[]> {
-  const versions = environments.map(({ version }) => version);
   const entries = await readLedger(paths);
+  const isUser = ({ about }: LedgerEntry): boolean =>
+    environments.some(
+      ({ version, recipe }) => about.version === version && about.recipe === recipe,
+    );
   return entries.filter(
-    (entry) =>
-      entry.about.engine === engineId &&
-      versions.includes(entry.about.version) &&
-      isGuardAlive(entry),
+    (entry) => entry.about.engine === engineId && isUser(entry) && isGuardAlive(entry),
   );
 }
 

@@ -30,6 +30,8 @@ export interface SessionAbout {
   readonly engine: string;
   readonly engineName: string;
   readonly version: string;
+  /** Recipe of the environment; `null` = a program of the user's own. */
+  readonly recipe: string | null;
   readonly model: string;
   readonly device: string;
   /** Indices of the accelerators it uses; empty on the CPU. */
