@@ -23,6 +23,10 @@ export interface LookOptions {
 
 /** More names than any server lists for people. */
 const MODELS_MAX = 10_000;
+/** A name on a hub has up to 200; a path may be the name. */
+const NAME_CHARACTERS_MAX = 1024;
+/** What a terminal obeys instead of showing, or shows in another order. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
 export async function lookAt(
   { address, base }: { readonly address: Address; readonly base: string },
@@ -44,7 +48,7 @@ export async function lookAt(
   }
 }
 
-/** `{"data": [{"id": "…"}]}`; `null` for everything else. */
+/** `{"data": [{"id": "…"}]}`; `null` for everything else. A name that is none is passed over. */
 function modelNames(text: string): readonly string[] | null {
   let page: unknown;
   try {
@@ -57,7 +61,11 @@ function modelNames(text: string): readonly string[] | null {
   return data
     .slice(0, MODELS_MAX)
     .map((entry: unknown) => (isObject(entry) ? entry['id'] : null))
-    .filter((id): id is string => typeof id === 'string' && id !== '');
+    .filter((id): id is string => typeof id === 'string' && isName(id));
+}
+
+function isName(id: string): boolean {
+  return id !== '' && id.length <= NAME_CHARACTERS_MAX && !UNSEEN.test(id);
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
