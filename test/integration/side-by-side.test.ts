@@ -7,18 +7,19 @@ import { sessionsFrom } from '../../src/launch/fleet.ts';
 import { SESSION_SCHEMA, sessionsFolder } from '../../src/launch/ledger.ts';
 import { choose } from '../../src/pipeline.ts';
 import { makeWorkload } from '../../src/workloads/presets.ts';
-import { FAKE_ENGINE } from '../support/cli.ts';
+import { FAKE_ENGINE, runCli, type CliResult } from '../support/cli.ts';
 import { temporaryHome } from '../support/home.ts';
 import { seeProcess } from '../support/processes.ts';
 import { writeTinyGguf } from '../support/tiny-gguf.ts';
 import { testContext } from './context.ts';
 
 /** As the installer leaves it. */
-function put(home: string, version: string, recipe: string): void {
+function put(home: string, version: string, recipe: string): string {
   const folder = join(home, 'data', 'engines', 'fake', `${version}-${recipe}`);
   mkdirSync(folder, { recursive: true });
   const marker = { version, recipe, build: 'fake', devices: ['cpu'], bytesOnDisk: 1 };
   writeFileSync(join(folder, 'hyperllama-environment.json'), JSON.stringify(marker));
+  return folder;
 }
 
 it('plans with the version of the build that it starts, and shares by it', async () => {
@@ -70,4 +71,33 @@ it('finds the sessions of one of two builds of the same version', async () => {
     paths,
   );
   expect(users.map(({ key }) => key)).toEqual(['00000001']);
+});
+
+it('verifies each of two builds, and fails for the older one too', async () => {
+  using home = temporaryHome();
+  for (const [version, recipe, ok] of [
+    ['1.1.0', 'cuda', true],
+    ['1.0.0', 'stdlib', false],
+  ] as const) {
+    const bin = join(put(home.path, version, recipe), 'bin');
+    mkdirSync(bin);
+    // In place of the interpreter that runs the service.
+    const finding = JSON.stringify({ ok, code: 'engine', because: recipe, hint: null });
+    writeFileSync(join(bin, 'python'), `#!/bin/sh\necho '${finding}'\n`, { mode: 0o755 });
+  }
+  const verify = async (...more: readonly string[]): Promise<CliResult> =>
+    await runCli(['engines', 'verify', 'fake', ...more], { home: home.path, deadlineMs: 60_000 });
+  const { code, stdout } = await verify('--json');
+  expect([code, JSON.parse(stdout)]).toMatchObject([
+    6,
+    {
+      engines: [
+        { id: 'fake', version: '1.1.0', recipe: 'cuda', ok: true },
+        { id: 'fake', version: '1.0.0', recipe: 'stdlib', ok: false },
+      ],
+    },
+  ]);
+  expect((await verify()).stdout).toBe(
+    'fake 1.1.0 (cuda)\nok  engine: cuda\nfake 1.0.0 (stdlib)\nbad engine: stdlib\n',
+  );
 });
