@@ -11,7 +11,7 @@ import { detectMachine } from './hardware/detect.ts';
 import type { Machine } from './hardware/machine.ts';
 import { shareOf } from './hardware/share.ts';
 import { withOutsideEngines } from './launch/engine-set.ts';
-import { findInstallations } from './launch/installations.ts';
+import { findInstallations, installationFor } from './launch/installations.ts';
 import type { LedgerEntry } from './launch/ledger.ts';
 import { isRunning, machineWithout, sessionsOf } from './launch/running.ts';
 import type { Session } from './launch/session.ts';
@@ -80,19 +80,25 @@ export async function choose(
   const sessions = wanted.machine === null ? await sessionsOf(model.ref, context.paths) : [];
   const running = sessions.map(({ about }) => about.engine);
   const asked = engineId === null ? {} : { engineId };
-  const chooseOn = (machine: Machine): Choice => {
+  const chooseOn = async (machine: Machine): Promise<Choice> => {
     const judge = isToRun ? decideDriven : decide;
     const decision = judge({ machine, model, workload, engines, installations, running, ...asked });
-    const installation = installations.get(decision.engine.id) ?? null;
     const listen = wanted.listen === undefined ? {} : { listen: wanted.listen };
-    const input = { machine, model, workload, installation, ...listen };
-    const plan = planLaunch(decision.engine, input, decision.verdict);
-    return { machine, model, workload, decision, installation, plan };
+    const planFrom = (installation: Installation | null): Choice => {
+      const input = { machine, model, workload, installation, ...listen };
+      const plan = planLaunch(decision.engine, input, decision.verdict);
+      return { machine, model, workload, decision, installation, plan };
+    };
+    const newest = installations.get(decision.engine.id) ?? null;
+    const choice = planFrom(newest);
+    if (wanted.installation !== undefined) return choice;
+    const installation = await installationFor(choice.plan, newest, context.paths);
+    return installation === newest ? choice : planFrom(installation);
   };
   const free = machineWithout(without, machine);
-  if (sessions.length === 0) return chooseOn(free);
-  const joined = chooseOn(machineWithout(sessions, machine));
-  return isRunning(joined.plan, sessions) ? joined : chooseOn(free);
+  if (sessions.length === 0) return await chooseOn(free);
+  const joined = await chooseOn(machineWithout(sessions, machine));
+  return isRunning(joined.plan, sessions) ? joined : await chooseOn(free);
 }
 
 /** What lies on this machine says nothing about what somebody else's server serves. */

@@ -72,7 +72,7 @@ export interface ErrorParams {
     model: string;
     refusals: readonly {
       engine: string;
-      reasons: readonly { because: string; hint: string | null }[];
+      reasons: readonly { code: string; because: string; hint: string | null }[];
     }[];
   };
   HL_PLACE_NEEDED: { held: readonly string[]; keys: readonly string[] };

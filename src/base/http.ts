@@ -42,7 +42,7 @@ export interface StreamEnd {
   /** `null` when no byte of a body came. */
   readonly firstByteAtMs: number | null;
   readonly endedAtMs: number;
-  /** Body of an answer that is not 2xx, at most 64 KiB; `null` for a stream. */
+  /** Body of an answer that is not 2xx, cut after the chunk that reaches 64 KiB; `null` for a stream. */
   readonly errorText: string | null;
 }
 

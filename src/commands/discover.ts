@@ -42,8 +42,12 @@ function dialectWords({ look }: Discovered): string {
 function modelWords({ look }: Discovered): string {
   if (look.kind === 'foreign') return look.because;
   if (look.kind === 'locked') return '';
-  const shown = look.models.slice(0, MODELS_SHOWN_MAX);
-  const more = look.models.length - shown.length;
+  return namesShown(look.models);
+}
+
+export function namesShown(names: readonly string[]): string {
+  const shown = names.slice(0, MODELS_SHOWN_MAX);
+  const more = names.length - shown.length;
   return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }
 

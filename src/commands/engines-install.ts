@@ -7,11 +7,7 @@ import { guideFor, recipeFor, recipeForMachine } from '../engines/shared/recipes
 import { idleCards, machineReasons } from '../engines/shared/usable.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from '../launch/engine-set.ts';
-import {
-  installEnvironment,
-  useEnvironment,
-  type InstalledEnvironment,
-} from '../launch/environment.ts';
+import { installEnvironment, useEnvironment, type InstallResult } from '../launch/environment.ts';
 import { InstallProgress } from '../launch/install-progress.ts';
 import { preflight } from '../launch/preflight.ts';
 import { thisMachine } from '../pipeline.ts';
@@ -54,7 +50,7 @@ export async function installRecipe(
     readonly machine: Machine;
   },
   context: Context,
-): Promise<{ readonly installation: InstalledEnvironment; readonly durationMs: number }> {
+): Promise<InstallResult> {
   const { engine, recipe } = wanted;
   const { output, paths, env, signal } = context;
   const python = await preflight(wanted, context);

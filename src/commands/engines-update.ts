@@ -108,7 +108,7 @@ async function updateOne(
   await fetchMissing({ engine, ...choice }, context);
   // However this ends: until the new version has answered, the present one is in use.
   await useEnvironment(paths, id, present);
-  const { installation } = await installRecipe({ engine, recipe, machine }, context);
+  const { installation, was } = await installRecipe({ engine, recipe, machine }, context);
   const limits = { keepAliveMs: 0, startDeadlineMs: options.timeout ?? null };
   const ask = async (installation: InstalledEnvironment): Promise<Probed> => {
     const { version, path } = installation;
@@ -119,7 +119,9 @@ async function updateOne(
   const from = await ask(present);
   const to = await ask(installation);
   if (to.failure !== null) {
-    await removeEnvironment(installation);
+    // One that was here before may be somebody's way back, or in use.
+    const isOurs = was === 'new' && (await sessionsFrom([installation], id, paths)).length === 0;
+    if (isOurs) await removeEnvironment(installation);
     return refuse({ engine, from, to }, to.failure);
   }
   await useEnvironment(paths, id, installation);

@@ -25,33 +25,33 @@ interface Finding {
 interface Verified {
   readonly id: string;
   readonly version: string;
+  readonly recipe: string | null;
   readonly ok: boolean;
   readonly findings: readonly Finding[];
 }
 
-/** `id` = `null`: every engine that is installed. */
+/** `id` = `null`: every engine that is installed; of each, every build that is in use. */
 export async function verifyEngines(id: string | null, context: Context): Promise<void> {
   const { output } = context;
   const engines = id === null ? await knownEngines(context) : [await findInstallable(id, context)];
   const verified: Verified[] = [];
   // One after the other: each of them may fill the memory with what it imports.
   for (const engine of engines) {
-    const [environment] = await environmentsInUse(context.paths, engine.id);
-    if (environment !== undefined) verified.push(await verify(engine, environment, context));
+    for (const environment of await environmentsInUse(context.paths, engine.id)) {
+      verified.push(await verify(engine, environment, context));
+    }
   }
   if (verified.some(({ ok }) => !ok)) process.exitCode = 6;
-  const [first] = verified;
-  if (id !== null && first === undefined) {
+  if (id !== null && verified.length === 0) {
     const because = 'there is no environment of it';
     return fail('HL_ENGINE_NOT_INSTALLED', { engine: engines[0]?.name ?? id, id, because });
   }
   if (output.isJson) {
-    const value = id === null ? { engines: verified } : first;
-    return output.json({ schema: 'hyperllama.verify/1', ...value });
+    return output.json({ schema: 'hyperllama.verify/1', engines: verified });
   }
-  if (first === undefined) output.text('no engine is installed\n');
-  for (const { id: name, version, findings } of verified) {
-    if (id === null) output.text(`${name} ${version}\n`);
+  if (verified.length === 0) output.text('no engine is installed\n');
+  for (const { id: name, version, recipe, findings } of verified) {
+    if (id === null || verified.length > 1) output.text(`${name} ${version} (${recipe})\n`);
     for (const { ok, code, because, hint } of findings) {
       const remedy = hint === null ? '' : ` (${hint})`;
       output.text(`${ok ? 'ok ' : 'bad'} ${code}: ${because}${remedy}\n`);
@@ -80,7 +80,8 @@ async function verify(
   const isGood = result.kind === 'exited' && result.code === 0 && said.length > 0;
   const findings = isGood ? said : [...said, silence(engine, how)];
   const { id } = engine;
-  return { id, version: environment.version, ok: findings.every(({ ok }) => ok), findings };
+  const { version, recipe } = environment;
+  return { id, version, recipe, ok: findings.every(({ ok }) => ok), findings };
 }
 
 function silence({ id }: Service, how: string): Finding {

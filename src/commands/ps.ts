@@ -4,6 +4,7 @@ import { formatBytes, formatDuration } from '../base/units.ts';
 import { formatAddress } from '../base/http.ts';
 import { runningSessions } from '../launch/fleet.ts';
 import { unmanagedServers } from '../launch/unmanaged.ts';
+import { namesShown } from './discover.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
 /** Device, memory and age of a server that is not ours. */
@@ -65,7 +66,7 @@ export default function command(): Command {
     const others = servers.map(({ engine, url, state, models }) => [
       'unmanaged',
       `${engine} (${url})`,
-      models.join(', '),
+      namesShown(models),
       state,
       ...UNKNOWN,
     ]);

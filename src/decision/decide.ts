@@ -156,7 +156,7 @@ function choose(input: DecideInput, judged: Judged, candidates: readonly Candida
       model: input.model.name,
       refusals: judged.refused.map(({ engine, reasons }) => ({
         engine: engine.name,
-        reasons: reasons.map(({ because, hint }) => ({ because, hint })),
+        reasons: reasons.map(({ code, because, hint }) => ({ code, because, hint })),
       })),
     });
   }

@@ -7,7 +7,7 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { ServerSettings } from '../base/config-custom.ts';
 import type { Engine, LaunchPlan } from '../engines/engine.ts';
 import type { Workload } from '../workloads/workload.ts';
-import { lookAt } from './servers.ts';
+import { lookAt, readKey } from './servers.ts';
 import { Session } from './session.ts';
 import type { StartLimits } from './start.ts';
 
@@ -22,7 +22,7 @@ export interface AttachPlan {
 
 /**
  * @throws HL_SERVER_UNREACHABLE, HL_SERVER_UNAUTHORIZED, HL_SERVER_MODEL_UNKNOWN,
- *   HL_CONFIG_INVALID for a key whose variable is not set, HL_ENGINE_START_TIMEOUT, HL_CANCELLED
+ *   HL_CONFIG_INVALID for a key that cannot be sent, HL_ENGINE_START_TIMEOUT, HL_CANCELLED
  */
 export async function attach(
   { engine, plan, workload }: AttachPlan,
@@ -65,22 +65,21 @@ function warnWithoutEffect(option: string, { log }: Context): void {
 
 interface KeyPlace {
   readonly env: NodeJS.ProcessEnv;
-  /** For the message when the variable is not set. */
+  /** For the message when the variable holds no key. */
   readonly config: { readonly custom: { readonly origin: string } };
 }
 
-/** What goes with each request; a key is read at the last moment and kept nowhere. */
+/** What goes with each request. @throws HL_CONFIG_INVALID for a key that cannot be sent */
 export function requestHeaders(
   name: string,
-  { keyVariable }: ServerSettings,
+  server: ServerSettings,
   { config, env }: KeyPlace,
 ): Readonly<Record<string, string>> {
-  if (keyVariable === null) return {};
-  const key = env[keyVariable] ?? '';
-  if (key !== '') return { authorization: `Bearer ${key}` };
+  const { key, problem } = readKey(server, env);
+  if (problem === null) return key === null ? {} : { authorization: `Bearer ${key}` };
   return fail('HL_CONFIG_INVALID', {
     file: config.custom.origin,
-    problem: `\`engines.custom.${name}.key\`: the variable \`${keyVariable}\` is not set`,
+    problem: `\`engines.custom.${name}.key\`: ${problem}`,
     hint: `set it in the environment of this command`,
   });
 }

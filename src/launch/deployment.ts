@@ -54,6 +54,8 @@ const POOL_DEADLINE_MS = 5_000;
 const POOL_FULL_DEADLINE_MS = 60_000;
 /** Registering a model is milliseconds; a busy machine takes seconds. */
 const PROOF_DEADLINE_MS = 30_000;
+/** The engines have proved a token each by then; 12 s was the slowest seen (MLX on a CPU). */
+const PROOF_SILENCE_MS = 300_000;
 
 /** Ends what it had started when it fails. @throws what `launch` throws */
 export async function startDeployment(
@@ -194,10 +196,11 @@ export class Deployment implements AsyncDisposable {
     const { target: engine } = this.#plan;
     const { plan, address } = this.front.facts;
     const { signal } = this.#context;
+    const proof = { engine, plan, address, signal, silenceDeadlineMs: PROOF_SILENCE_MS };
     const until = performance.now() + PROOF_DEADLINE_MS;
     for (;;) {
       try {
-        return await generateOneToken({ engine, plan, address, signal });
+        return await generateOneToken(proof);
       } catch (error) {
         const isRefused = toHyperLlamaError(error).code === 'HL_ENGINE_PROTOCOL';
         if (!isRefused || signal.aborted || performance.now() > until) throw error;

@@ -110,15 +110,21 @@ export interface InstallOptions {
   readonly onEvent: (event: InstallEvent) => void;
 }
 
+export interface InstallResult {
+  readonly installation: InstalledEnvironment;
+  readonly durationMs: number;
+  readonly was: 'new' | 'present';
+}
+
 /** Installs `recipe`, or returns at once when it is there. */
 export async function installEnvironment(
   engine: Service,
   recipe: EnvironmentRecipe,
   options: InstallOptions,
-): Promise<{ readonly installation: InstalledEnvironment; readonly durationMs: number }> {
+): Promise<InstallResult> {
   const target = environmentFolder(options.paths, engine, recipe);
   const { runInstall } = await import('../base/installer.ts');
-  const { durationMs } = await runInstall(
+  const { durationMs, was } = await runInstall(
     {
       kind: 'environment',
       target,
@@ -141,7 +147,7 @@ export async function installEnvironment(
       because: `\`${join(target, MARKER)}\` was not written`,
     });
   }
-  return { installation, durationMs };
+  return { installation, durationMs, was };
 }
 
 /** Takes the environment away: renamed first, so that no start meets half of it. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from '../base/context.ts';
 import type { Paths } from '../base/paths.ts';
 import type { Installation } from '../engines/engine.ts';
-import { connectGuard, type SessionEvent } from './guard-link.ts';
+import { connectGuard, type GuardLink, type SessionEvent } from './guard-link.ts';
 import {
   isGuardAlive,
   readLedger,
@@ -46,32 +46,57 @@ export async function sessionsFrom(
   engineId: string,
   paths: Paths,
 ): Promise<readonly LedgerEntry[]> {
-  const versions = environments.map(({ version }) => version);
   const entries = await readLedger(paths);
+  const isUser = ({ about }: LedgerEntry): boolean =>
+    environments.some(
+      ({ version, recipe }) => about.version === version && about.recipe === recipe,
+    );
   return entries.filter(
-    (entry) =>
-      entry.about.engine === engineId &&
-      versions.includes(entry.about.version) &&
-      isGuardAlive(entry),
+    (entry) => entry.about.engine === engineId && isUser(entry) && isGuardAlive(entry),
   );
 }
 
 /** Ends the session whoever holds it; `false` when its guard is still there after the deadline. */
 export async function stopSession(entry: LedgerEntry): Promise<boolean> {
+  return (await endSession(entry, 'stop')) === 'ended';
+}
+
+/** `held`: somebody uses it, so it goes on. `stuck`: its guard is there after the deadline. */
+export type SessionEnd = 'ended' | 'held' | 'stuck';
+
+/** Ends the session unless somebody uses it, which its guard alone can say at that instant. */
+export async function stopIdleSession(entry: LedgerEntry): Promise<SessionEnd> {
+  return await endSession(entry, 'stop-if-idle');
+}
+
+async function endSession(
+  entry: LedgerEntry,
+  command: 'stop' | 'stop-if-idle',
+): Promise<SessionEnd> {
   const until = performance.now() + STOP_DEADLINE_MS;
   const link = await connectGuard(entry.control);
   if (link !== null) {
-    link.listen(() => undefined);
-    link.send({ command: 'stop' });
-    await withDeadline(link.closed, STOP_DEADLINE_MS);
+    const refused = Promise.withResolvers<void>();
+    let isHeld = false;
+    link.listen((event) => {
+      if (event.event !== 'held') return;
+      isHeld = true;
+      refused.resolve();
+    });
+    link.send({ command });
+    await withDeadline(Promise.race([link.closed, refused.promise]), STOP_DEADLINE_MS);
+    if (isHeld) {
+      await leave(link);
+      return 'held';
+    }
     link.destroy();
   }
   // One that is ending already closes the link at once, and its engine holds its memory for longer.
   while (isGuardAlive(entry)) {
-    if (performance.now() > until) return false;
+    if (performance.now() > until) return 'stuck';
     await sleep(STOP_POLL_MS);
   }
-  return true;
+  return 'ended';
 }
 
 async function askGuard(entry: LedgerEntry): Promise<SessionEvent | null> {
@@ -90,11 +115,18 @@ async function askGuard(entry: LedgerEntry): Promise<SessionEvent | null> {
     }),
     GUARD_ANSWER_DEADLINE_MS,
   );
-  // Not a use of the engine: a keep-alive goes on as if nobody had asked.
+  // Until the guard has seen it we would count as a user to whoever asks next.
+  await leave(link, answer === null ? 0 : GUARD_ANSWER_DEADLINE_MS);
+  return answer;
+}
+
+/** Not a use of the engine: a keep-alive goes on as if nobody had asked. */
+async function leave(
+  link: GuardLink,
+  deadlineMs: number = GUARD_ANSWER_DEADLINE_MS,
+): Promise<void> {
   link.send({ command: 'look' });
   link.end();
-  // Until the guard has seen it we would count as a user to whoever asks next.
-  if (answer !== null) await withDeadline(link.closed, GUARD_ANSWER_DEADLINE_MS);
+  if (deadlineMs > 0) await withDeadline(link.closed, deadlineMs);
   link.destroy();
-  return answer;
 }

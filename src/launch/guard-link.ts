@@ -10,6 +10,7 @@ import type { Address } from '../base/http.ts';
 export type GuardEvent =
   | SessionEvent
   | { readonly event: 'busy' }
+  | { readonly event: 'held'; readonly leases: number }
   | { readonly event: 'spawned'; readonly pid: number; readonly startTime: number }
   | { readonly event: 'log'; readonly line: string }
   | { readonly event: 'alive'; readonly quietMs: number; readonly rssBytes: number | null }
@@ -44,7 +45,7 @@ export interface ExitedEvent {
 }
 
 export type GuardCommand =
-  | { readonly command: 'ready' | 'stop' | 'release' | 'status' | 'look' }
+  | { readonly command: 'ready' | 'stop' | 'stop-if-idle' | 'release' | 'status' | 'look' }
   | { readonly command: 'keep-alive'; readonly ms: number };
 
 /** A guard's longest line is a `session` event with its plan and 20 log lines of 8 KiB. */

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
 import { locateProgram, programStamp } from '../base/fs.ts';
+import type { Paths } from '../base/paths.ts';
 import { readState, writeCache } from '../base/state.ts';
-import type { Engine, Installation, ProgramSupport } from '../engines/engine.ts';
-import { environmentsInUse } from './environment.ts';
+import type { Engine, Installation, LaunchPlan, ProgramSupport } from '../engines/engine.ts';
+import { environmentOf, environmentsInUse } from './environment.ts';
 
 /** Loading shared libraries of a GPU build from a cold disk. */
 const PROGRAM_DEADLINE_MS = 15_000;
@@ -26,6 +27,19 @@ export async function findInstallations(
       .map(async (engine) => [engine.id, await findInstallation(engine, context)] as const),
   );
   return new Map(found.flatMap(([id, found]) => (found === null ? [] : [[id, found] as const])));
+}
+
+/**
+ * What a plan starts from, where `found` was looked at before there was one: the environment of its
+ * recipe, because a build for the CPU and one for a GPU may lie side by side.
+ */
+export async function installationFor(
+  plan: LaunchPlan,
+  found: Installation | null,
+  paths: Paths,
+): Promise<Installation | null> {
+  if (plan.recipe === null || found === null || found.recipe === plan.recipe) return found;
+  return await environmentOf(paths, plan);
 }
 
 async function findInstallation(engine: Engine, context: Context): Promise<Installation | null> {

@@ -8,6 +8,7 @@ import { listIfAny, readTextIfAny } from '../base/fs.ts';
 import type { Address } from '../base/http.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
 import { servicesFolder, type Paths } from '../base/paths.ts';
+import { isPidAlive } from '../base/pid.ts';
 import type { Python } from '../base/python.ts';
 import { readState } from '../base/state.ts';
 
@@ -30,6 +31,8 @@ export interface SessionAbout {
   readonly engine: string;
   readonly engineName: string;
   readonly version: string;
+  /** Recipe of the environment; `null` = a program of the user's own. */
+  readonly recipe: string | null;
   readonly model: string;
   readonly device: string;
   /** Indices of the accelerators it uses; empty on the CPU. */
@@ -158,13 +161,4 @@ function processStartTime(pid: number): number | null {
   const isGone = fields[0] === 'Z' || fields[0] === 'X';
   const startTime = Number(fields[19]);
   return isGone || Number.isNaN(startTime) ? null : startTime;
-}
-
-function isPidAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

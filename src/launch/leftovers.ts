@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
 import { listIfAny } from '../base/fs.ts';
 import { servicesFolder, type Paths } from '../base/paths.ts';
+import { isPidAlive } from '../base/pid.ts';
 
 /** Folders of one engine or model each lie in these. */
 const GROUPS = ['engines', 'models'];
@@ -54,13 +55,4 @@ function placesOfInstalls({ data }: Paths): readonly string[] {
   return GROUPS.flatMap((group) =>
     listIfAny(join(data, group)).map((name) => join(data, group, name)),
   );
-}
-
-function isPidAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
 }

@@ -75,6 +75,7 @@ function aboutSession(plan: LaunchPlan, engine: Service): SessionAbout {
     engine: plan.engine.id,
     engineName: engine.name,
     version: plan.engine.version,
+    recipe: plan.recipe,
     model: plan.model.ref,
     device: plan.device,
     accelerators: plan.accelerators,

@@ -2,6 +2,7 @@
 import { connect, isIP } from 'node:net';
 import { errnoOf } from '../base/errors.ts';
 import { getText } from '../base/http.ts';
+import { modelNames } from './servers.ts';
 
 /** Round trips in one building take a millisecond, over an ocean 300; a dropped packet is sent again. */
 const REACH_DEADLINE_MS = 3_000;
@@ -31,7 +32,7 @@ export async function reach(
   if (page.status === 401 || page.status === 403) {
     return { kind: 'serving', models: [], wantsKey: true };
   }
-  const models = readModels(page.text);
+  const models = modelNames(page.text);
   if (page.status === 200 && models !== null) return { kind: 'serving', models, wantsKey: false };
   return { kind: 'taken', because: `\`/v1/models\` answers with status ${page.status}` };
 }
@@ -64,16 +65,4 @@ async function connectTo(
     socket.once('connect', () => finish(null));
     socket.once('error', (error) => finish(errnoOf(error) ?? error.message));
   });
-}
-
-function readModels(text: string): readonly string[] | null {
-  try {
-    const page = JSON.parse(text) as { readonly data?: unknown } | null;
-    if (!Array.isArray(page?.data)) return null;
-    return page.data.map(({ id }: { readonly id?: unknown }) =>
-      typeof id === 'string' ? id : '?',
-    );
-  } catch {
-    return null;
-  }
 }

@@ -14,8 +14,6 @@ const POLL_FIRST_MS = 10;
 const POLL_LAST_MS = 100;
 /** One page of a few bytes over loopback; a busy single-threaded server may take seconds. */
 const HEALTH_DEADLINE_MS = 10_000;
-/** One token of a short prompt, on the slowest engine seen (MLX on a CPU: 12 s), with spare. */
-const TOKEN_DEADLINE_MS = 300_000;
 
 export interface ReadinessOptions {
   readonly engine: Service;
@@ -34,6 +32,8 @@ export interface TokenOptions extends Pick<
   'engine' | 'plan' | 'address' | 'signal'
 > {
   readonly headers?: Readonly<Record<string, string>>;
+  /** Absent = as long as the signal allows: an engine may load its model for the first token. */
+  readonly silenceDeadlineMs?: number;
 }
 
 /** Resolves after the first token. @throws the signal's reason, or HL_ENGINE_PROTOCOL */
@@ -69,6 +69,7 @@ export async function generateOneToken({
   address,
   signal,
   headers = {},
+  silenceDeadlineMs = Infinity,
 }: TokenOptions): Promise<void> {
   const request = {
     ...EMPTY_REQUEST,
@@ -95,8 +96,8 @@ export async function generateOneToken({
       body,
       headers,
       signal,
-      firstByteDeadlineMs: TOKEN_DEADLINE_MS,
-      silenceDeadlineMs: TOKEN_DEADLINE_MS,
+      firstByteDeadlineMs: silenceDeadlineMs,
+      silenceDeadlineMs,
       onChunk: (chunk) => reader.feed(chunk),
     });
     reader.end();

@@ -1,6 +1,6 @@
 /** Answers: which of the configured servers that are not ours answer just now, for `ps`. */
 import type { Context } from '../base/context.ts';
-import { lookAt, type Look } from './servers.ts';
+import { lookAt, readKey, type Look } from './servers.ts';
 
 export interface UnmanagedServer {
   readonly engine: string;
@@ -26,9 +26,10 @@ export async function unmanagedServers(context: Context): Promise<readonly Unman
   );
   return await Promise.all(
     servers.map(async ({ engine, settings }) => {
-      const key = settings.keyVariable === null ? undefined : env[settings.keyVariable];
+      // One that cannot be sent shows as a server that wants a key; whoever uses it is told why.
+      const { key } = readKey(settings, env);
       const headers: Record<string, string> =
-        key === undefined ? {} : { authorization: `Bearer ${key}` };
+        key === null ? {} : { authorization: `Bearer ${key}` };
       const look = await lookAt(settings, { headers, deadlineMs: GLANCE_DEADLINE_MS, signal });
       const models = look.kind === 'models' ? look.models : [];
       return { engine, url: settings.url, state: STATES[look.kind], models };

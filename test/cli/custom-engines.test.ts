@@ -389,6 +389,10 @@ describe('a server that refuses', () => {
 
       hint: put the right key into the variable"
     `);
+    for (const unusable of ['', `${CANARY}\n`]) {
+      expect((await run(['ps'], { MY_KEY: unusable })).stdout).toContain('wants a key');
+      expect(server.seen.at(-1)).toBe('GET /v1/models no key');
+    }
     for (const more of [['plan', 'a', '--engine', 'mine', '--json'], ['ps'], ['config']]) {
       expect((await run(more, { MY_KEY: CANARY })).stdout).not.toContain(CANARY);
     }

@@ -222,7 +222,7 @@ describe('with an engine installed', () => {
     expect(await show('engines', 'verify')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      fake 1.0.0
+      fake 1.0.0 (stdlib)
       ok  import: standard library only"
     `);
     const row = (await show('engines')).split('\n').find((line) => line.startsWith('Fake'));

@@ -1,11 +1,14 @@
 /** A model that does not fit beside a session that is kept warm: whose place it gets, and how. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../src/base/errors.ts';
 import { runningSessions } from '../../src/launch/fleet.ts';
+import { connectGuard, type GuardLink } from '../../src/launch/guard-link.ts';
 import type { LedgerEntry } from '../../src/launch/ledger.ts';
 import { inPlaceOf } from '../../src/launch/place.ts';
 import { runCli } from '../support/cli.ts';
 import { preparedHome, type PreparedHome, type TrialHome } from '../support/prepared-home.ts';
+import { writeTinyGguf } from '../support/tiny-gguf.ts';
 import { testContext, type TestContext } from './context.ts';
 
 let prepared: PreparedHome;
@@ -16,7 +19,16 @@ afterAll(() => prepared[Symbol.dispose]());
 
 /** A start of the CLI and the fake engine, on a machine with all cores busy. */
 const DEADLINE_MS = 60_000;
-const TOO_LARGE = new HyperLlamaError('HL_NO_ENGINE_FITS', { model: 'big', refusals: [] });
+
+function refusedFor(code: string): HyperLlamaError {
+  const reasons = [{ code, because: 'it needs more', hint: null }];
+  return new HyperLlamaError('HL_NO_ENGINE_FITS', {
+    model: 'big',
+    refusals: [{ engine: 'Fake', reasons }],
+  });
+}
+
+const TOO_LARGE = refusedFor('memory-insufficient');
 
 interface Warm {
   readonly context: TestContext;
@@ -25,11 +37,16 @@ interface Warm {
   readonly stop: () => Promise<unknown>;
 }
 
-/** A warm session, and a decision that holds only where it is gone or counted as gone. */
-async function warm(home: TrialHome, answer: boolean): Promise<Warm> {
-  const asked = ['generate', home.model, 'hi', '--engine', 'fake', '--keep-alive', '10m'];
+/** Starts a session that stays. */
+async function keep(home: TrialHome, model: string): Promise<void> {
+  const asked = ['generate', model, 'hi', '--engine', 'fake', '--keep-alive', '10m'];
   const first = await runCli(asked, { home: home.path, deadlineMs: DEADLINE_MS });
   expect(first.code).toBe(0);
+}
+
+/** A warm session, and a decision that holds only where it is gone or counted as gone. */
+async function warm(home: TrialHome, answer: boolean): Promise<Warm> {
+  await keep(home, home.model);
   const context = await testContext(home.path, { answer });
   const keys = async (): Promise<readonly string[]> =>
     (await runningSessions(context)).sessions.map(({ entry }) => entry.key);
@@ -55,6 +72,44 @@ describe('a model that does not fit beside a warm session', () => {
     expect(await keys()).toEqual([]);
   });
 
+  it('is given nothing of a session that somebody came to use while the question stood', async () => {
+    using home = prepared.trial();
+    const { context, keys, attempt, stop } = await warm(home, true);
+    const [key] = await keys();
+    const [before] = (await runningSessions(context)).sessions;
+    let user: GuardLink | null = null;
+    const consent = async (question: string): Promise<boolean> => {
+      context.questions.push(question);
+      user = await connectGuard(before?.entry.control ?? '');
+      return true;
+    };
+    await expect(inPlaceOf(TOO_LARGE, attempt, { ...context, consent })).rejects.toBe(TOO_LARGE);
+    expect([context.questions.length, await keys()]).toEqual([1, [key]]);
+    (user as GuardLink | null)?.destroy();
+    await stop();
+  });
+
+  it('takes the place of those alone that make the difference', async () => {
+    using home = prepared.trial();
+    const { context, keys, stop } = await warm(home, true);
+    await keep(home, writeTinyGguf(join(home.path, 'second.gguf')));
+    const { sessions } = await runningSessions(context);
+    // The order in which they are tried, the larger one first.
+    const [tried, needed] = sessions
+      .map(({ entry }) => entry)
+      .toSorted((a, b) => b.about.memoryBytes - a.about.memoryBytes);
+    // As where the first one lies on another device.
+    const attempt = async (without: readonly LedgerEntry[]): Promise<string> => {
+      const gone = new Set(without.map(({ key }) => key));
+      const left = (await keys()).filter((key) => !gone.has(key));
+      if (needed !== undefined && !left.includes(needed.key)) return 'decided';
+      throw TOO_LARGE;
+    };
+    expect(await inPlaceOf(TOO_LARGE, attempt, context)).toBe('decided');
+    expect(await keys()).toEqual([tried?.key]);
+    await stop();
+  });
+
   it('leaves it alone without consent, naming the command that ends it', async () => {
     using home = prepared.trial();
     const { context, keys, attempt, stop } = await warm(home, false);
@@ -74,6 +129,8 @@ describe('a model that does not fit beside a warm session', () => {
     await expect(inPlaceOf(TOO_LARGE, never, context)).rejects.toBe(TOO_LARGE);
     const other = new Error('no such model');
     await expect(inPlaceOf(other, attempt, context)).rejects.toBe(other);
+    const noFormat = refusedFor('format-unsupported');
+    await expect(inPlaceOf(noFormat, attempt, context)).rejects.toBe(noFormat);
     expect([context.questions, await keys()]).toEqual([[], [expect.any(String)]]);
     await stop();
   });

@@ -100,6 +100,16 @@ describe('engines update', { timeout: 2 * DEADLINE_MS }, () => {
     expect(await versionInUse(after)).toBe('1.0.0');
   });
 
+  it('that fails leaves on the disk what it found there', async () => {
+    await good(pinning(OLD).run('engines', 'install', 'fake'));
+    const after = pinning({ ...NEW, faults: 'crash-at-start=3' });
+    await good(after.run('engines', 'install', 'fake'));
+    await good(after.run('engines', 'rollback', 'fake'));
+    expect((await after.run('engines', 'update', 'fake', '--model', model)).code).toBe(6);
+    expect(versionsHere()).toEqual(['1.0.0', '1.1.0']);
+    expect(await versionInUse(after)).toBe('1.0.0');
+  });
+
   it('of a version that does not answer any more goes through, and says so', async () => {
     const before = pinning({ ...OLD, faults: 'crash-at-start=3' });
     await good(before.run('engines', 'install', 'fake'));

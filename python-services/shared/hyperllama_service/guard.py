@@ -104,6 +104,8 @@ class Guard:
             self._become_ready(holder)
         elif name == "stop" and not is_stopping:
             self._stop(self._grace_s)
+        elif name == "stop-if-idle" and not is_stopping:
+            self._stop_if_idle(holder)
         elif name == "keep-alive":
             ms = command.get("ms")
             if type(ms) is int and 0 <= ms <= KEEP_ALIVE_MS_MAX:
@@ -114,6 +116,13 @@ class Guard:
             self._undo(holder)
         elif name == "status":
             self._tell_session(holder)
+
+    def _stop_if_idle(self, holder: Holder) -> None:
+        others = self._leases.count - holder.is_lease
+        if others > 0:
+            holder.writer.send({"event": "held", "leases": others})
+        else:
+            self._stop(self._grace_s)
 
     def _release(self, holder: Holder) -> None:
         # The last holder reads on, to see the tree go.

@@ -1,4 +1,4 @@
-"""Make the two things that come from an index: an engine's environment, a file of a package."""
+"""Make what is ordered: an engine's environment, a file of a package, a converted model."""
 
 from __future__ import annotations
 

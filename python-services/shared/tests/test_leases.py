@@ -134,6 +134,27 @@ def test_a_look_does_not_prolong_the_lingering(guarded: Make) -> None:
     assert looks > 1
 
 
+def test_stops_if_idle_only_when_nobody_else_holds_it(guarded: Make) -> None:
+    session = guarded(keepAliveMs=3_600_000).start()
+    session.wait("listening")
+    session.command("ready")
+    session.wait("ready")
+    user, asker = Lease(session.control), Lease(session.control)
+    session.command("release")
+    asker.wait("session")
+    asker.command("stop-if-idle")
+    assert asker.wait("held")["leases"] == 1
+    user.wait("session")
+    user.command("stop-if-idle")
+    assert user.wait("held")["leases"] == 1
+    user.command("release")
+    assert user.read() is None
+    asker.command("stop-if-idle")
+    assert asker.wait("exited")["isWanted"]
+    for lease in (user, asker):
+        lease.close()
+
+
 def test_refuses_new_leases_while_it_stops(guarded: Make, short_path: Path) -> None:
     may_go = short_path / "may-go"
     session = guarded()

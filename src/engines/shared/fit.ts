@@ -43,6 +43,8 @@ export type Fit =
 
 /** Why layers may have to stay in main memory; the plan and the decision look for it. */
 export const OFFLOAD_CODE = 'layers-in-main-memory';
+/** Code of the one refusal that more free memory would mend. */
+export const TOO_LARGE_CODE = 'memory-insufficient';
 
 export function fit(input: EngineInput, artifact: Artifact, target: Target, rules: FitRules): Fit {
   const context = contextWanted(input);
@@ -203,7 +205,7 @@ function refusal(input: EngineInput, artifact: Artifact, target: Target, rules: 
   const free = (targetBytesFree(input.machine, target) ?? 0) * rules.memoryShare;
   const share = rules.memoryShare < 1 ? ` (${Math.round(rules.memoryShare * 100)} % of it)` : '';
   return {
-    code: 'memory-insufficient',
+    code: TOO_LARGE_CODE,
     because:
       `${artifactName(artifact)} needs ${formatBytes(totalBytes(need))} (weights ${formatBytes(need.weightsBytes)}` +
       ` + KV cache ${formatBytes(need.kvCacheBytes)} for ${formatCount(step.context)} tokens` +

@@ -26,7 +26,7 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
   HL_CONVERSION_FAILED: { what: 'm.gguf', because: 'it printed nothing' },
   HL_NO_ENGINE_FITS: {
     model: 'm',
-    refusals: [{ engine: 'E', reasons: [{ because: 'no GPU', hint: 'add one' }] }],
+    refusals: [{ engine: 'E', reasons: [{ code: 'no-gpu', because: 'no GPU', hint: 'add one' }] }],
   },
   HL_PLACE_NEEDED: { held: ['n on E (0123abcd, 2 GiB)'], keys: ['0123abcd'] },
   HL_ENGINE_UNKNOWN: { engine: 'lama', known: ['llama-cpp'], nearest: ['llama-cpp'] },

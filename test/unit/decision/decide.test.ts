@@ -91,7 +91,13 @@ describe('decide', () => {
     expect(error.details['refusals']).toEqual([
       {
         engine: 'SGLang',
-        reasons: [{ because: 'computes on NVIDIA GPUs, AMD GPUs, not on the CPU', hint: null }],
+        reasons: [
+          {
+            code: 'device-unsupported',
+            because: 'computes on NVIDIA GPUs, AMD GPUs, not on the CPU',
+            hint: null,
+          },
+        ],
       },
     ]);
   });

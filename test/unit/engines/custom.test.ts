@@ -6,7 +6,6 @@ import { attachedEngine, namedModel } from '../../../src/engines/shared/attached
 import { commandEngine } from '../../../src/engines/shared/custom.ts';
 import { EMPTY_REQUEST } from '../../../src/engines/request.ts';
 import { decide } from '../../../src/decision/decide.ts';
-import { HyperLlamaError } from '../../../src/base/errors.ts';
 import { chooseModel, requestHeaders } from '../../../src/launch/attach.ts';
 import { planLaunch } from '../../../src/plan/plan.ts';
 import { engine as contractEngine } from '../../fixtures/custom-engine/engine.ts';
@@ -144,8 +143,26 @@ describe('a server', () => {
     const headers = (env: NodeJS.ProcessEnv): unknown =>
       requestHeaders('mine', SERVER, { config, env });
     expect(headers({ MY_KEY: 'k' })).toEqual({ authorization: 'Bearer k' });
-    expect(() => headers({ MY_KEY: '' })).toThrow(HyperLlamaError);
+    expect(headers({ MY_KEY: 'kéy' })).toEqual({ authorization: 'Bearer kéy' });
+    for (const missing of [{}, { MY_KEY: '' }]) {
+      expect(() => headers(missing)).toThrow(/the variable `MY_KEY` is not set/);
+    }
   });
+
+  it.each(['SECRET\n', 'SEC\r\nRET', 'SEC\u0007RET', 'SECRET\u0085', 'SECRET–'])(
+    'refuses the key %j by the name of its variable, without its value',
+    (key) => {
+      const config = { custom: { value: {}, origin: '/c.yaml' } };
+      const headers = (): unknown =>
+        requestHeaders('mine', SERVER, { config, env: { MY_KEY: key } });
+      expect(headers).toThrow(
+        expect.objectContaining({
+          code: 'HL_CONFIG_INVALID',
+          message: expect.stringMatching(/`MY_KEY`(?!.*SEC)/),
+        }),
+      );
+    },
+  );
 });
 
 describe('the decision', () => {

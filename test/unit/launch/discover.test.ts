@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadConfig } from '../../../src/base/config.ts';
-import { configLines } from '../../../src/commands/discover.ts';
+import { configLines, namesShown } from '../../../src/commands/discover.ts';
 import { discoverServers } from '../../../src/launch/discover.ts';
 import { startPageServer } from '../../support/attached-server.ts';
 import { temporaryHome } from '../../support/home.ts';
@@ -55,4 +55,24 @@ it('tells models, a closed door and another dialect apart, and leaves out who is
     [`local-${open.port}`]: { url: `${open.url}/engines`, model: 'a: "b"', keyVariable: null },
     [`local-${closed.port}`]: { url: closed.url, model: null, keyVariable: 'SERVER_KEY' },
   });
+});
+
+it.each([
+  ['a colour code', '\u001b[31mred'],
+  ['a line end', 'two\nlines'],
+  ['a C1 control', 'a\u009b2J'],
+  ['a turn of the reading direction', 'a\u202egpj.exe'],
+  ['more than anybody reads', 'x'.repeat(1025)],
+])('passes over a name with %s', async (_, id) => {
+  await using server = await startPageServer((__, response) =>
+    response.end(JSON.stringify({ data: [{ id }, { id: 'org/Modèle-4B:Q4_K_M' }] })),
+  );
+  const [found] = await discoverServers(signal, [{ port: server.port, base: '' }]);
+  expect(found?.look).toEqual({ kind: 'models', models: ['org/Modèle-4B:Q4_K_M'] });
+});
+
+it('shows a few names of many, and says how many there are', () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  expect(namesShown(names)).toBe('a, b, c, d, e and 2 more');
+  expect(namesShown(names.slice(0, 5))).toBe('a, b, c, d, e');
 });

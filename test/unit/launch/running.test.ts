@@ -22,6 +22,7 @@ function session(memoryBytes: number, accelerators: readonly number[]): LedgerEn
       engine: 'fake',
       engineName: 'Fake',
       version: '1',
+      recipe: 'stdlib',
       model: 'm',
       device: accelerators.length === 0 ? 'cpu' : 'nvidia',
       accelerators,
