@@ -111,8 +111,15 @@ export function kvBytesOnCard(
     bytesPerElement: 2,
   });
   if (block === null) return null;
-  const parts = layout.pipeline * headParts(model, layout.tensor);
-  return Math.ceil((kvBytesOfCopy(model, verdict, layout) + block) / parts);
+  const bytes = kvBytesOfCopy(model, verdict, layout) + block;
+  const share = stageShare(model, layout.pipeline) / headParts(model, layout.tensor);
+  return Math.ceil(bytes * share);
+}
+
+/** Of the longest stage: layers are not cut, so that 32 of them on three cards are 11, 11 and 10. */
+function stageShare({ attention }: ModelInfo, pipeline: number): number {
+  const layers = (attention ?? []).reduce((sum, group) => sum + group.layers, 0);
+  return layers === 0 ? 1 / pipeline : Math.ceil(layers / pipeline) / layers;
 }
 
 /** Into how many parts the cache is cut by heads; a latent one is not, each card has all of it. */

@@ -43,6 +43,10 @@ describe('several cards', () => {
     expect(plan.parallel).toEqual({ tensor: 1, pipeline: 3 });
     expect(valueOf(plan, '--pipeline-parallel-size')).toBe('3');
     expect(plan.environment['CUDA_VISIBLE_DEVICES']?.split(',')).toHaveLength(3);
+    // 64 layers on three cards are 22, 21 and 21; the context and one block of tokens on each.
+    const tokenBytes = 22 * 8 * (128 + 128) * 2;
+    const bytes = (plan.contextTokens + 128) * tokenBytes;
+    expect(valueOf(plan, '--kv-cache-memory-bytes')).toBe(String(bytes));
   });
 
   it('never share layers unequally: eight heads of the KV cache are not cut in five', () => {
