@@ -95,23 +95,24 @@ export function expertDegree(model: ModelInfo, tensor: number): number {
 /** The largest block of tokens a paged KV cache is cut into by the engines we know: on CPUs. */
 const BLOCK_TOKENS = 128;
 
+/** One block above the need: the engine holds one back. `null` when the attention is unknown. */
+export function withBlock(model: ModelInfo, bytes: number): number | null {
+  const shape = { contextTokens: BLOCK_TOKENS, sequences: 1, bytesPerElement: 2 };
+  const block = kvCacheBytes(model, shape);
+  return block === null ? null : bytes + block;
+}
+
 /**
  * Bytes each card of a copy has to give to a paged KV cache; `null` when the attention is unknown.
- * One block above the need: the engine holds one back, and refuses to start when what is left does
- * not hold one full context.
+ * The engine refuses to start when what is left of it does not hold one full context.
  */
 export function kvBytesOnCard(
   model: ModelInfo,
   verdict: VerdictOk,
   layout: Pick<CardLayout, 'tensor' | 'pipeline' | 'copies'>,
 ): number | null {
-  const block = kvCacheBytes(model, {
-    contextTokens: BLOCK_TOKENS,
-    sequences: 1,
-    bytesPerElement: 2,
-  });
-  if (block === null) return null;
-  const bytes = kvBytesOfCopy(model, verdict, layout) + block;
+  const bytes = withBlock(model, kvBytesOfCopy(model, verdict, layout));
+  if (bytes === null) return null;
   const share = stageShare(model, layout.pipeline) / headParts(model, layout.tensor);
   return Math.ceil(bytes * share);
 }
