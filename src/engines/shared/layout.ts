@@ -113,8 +113,15 @@ export function kvBytesOnCard(
 ): number | null {
   const bytes = withBlock(model, kvBytesOfCopy(model, verdict, layout));
   if (bytes === null) return null;
-  const share = stageShare(model, layout.pipeline) / headParts(model, layout.tensor);
-  return Math.ceil(bytes * share);
+  return Math.ceil(bytes * kvShareOfCard(model, layout));
+}
+
+/** The part of a copy's KV cache that one card holds. */
+export function kvShareOfCard(
+  model: ModelInfo,
+  { tensor, pipeline }: Pick<CardLayout, 'tensor' | 'pipeline'>,
+): number {
+  return stageShare(model, pipeline) / headParts(model, tensor);
 }
 
 /** Of the longest stage: layers are not cut, so that 32 of them on three cards are 11, 11 and 10. */
