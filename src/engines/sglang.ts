@@ -74,6 +74,7 @@ const REQUIREMENTS: Requirements = {
   glibcMin: '2.34',
   // Its wheels are for 3.11 to 3.13; one of those it needs is for 3.12 at most.
   pythonMin: '3.11',
+  pythonMax: '3.12',
 };
 
 const FEATURES = features({});
