@@ -13,13 +13,13 @@ import { cardCounts, type Split } from './cards.ts';
 import { memoryBytesUsable } from '../../hardware/machine.ts';
 
 export interface FitRules {
-  readonly kvBytesPerElement: number;
+  readonly kvBytesPerElement: (artifact: Artifact) => number;
   /** `reserved`: slots × context up front. `paged`: what the requests of the workload fill. */
   readonly kvCache: 'reserved' | 'paged';
   /** What the engine can be told to take for a need in bytes; absent = the need itself. */
   readonly kvBytesTold?: (bytes: number, model: ModelInfo) => number;
   /** Beyond weights and KV cache, for each card (or once on the CPU). */
-  readonly overheadBytes: (input: EngineInput, artifact: Artifact, target: Target) => number;
+  readonly overheadBytes: (input: EngineInput, artifact: Artifact, contextTokens: number) => number;
   /** Bytes the weights take once loaded ÷ bytes stored: 2 when bf16 is widened to float32. */
   readonly weightsFactor?: (artifact: Artifact, target: Target) => number;
   /** Part of the free memory the engine lets itself take. */
@@ -105,13 +105,13 @@ function memoryNeed(input: EngineInput, c: Case): MemoryNeed {
   const kv = kvCacheBytes(model, {
     contextTokens: tokens,
     sequences,
-    bytesPerElement: c.rules.kvBytesPerElement,
+    bytesPerElement: c.rules.kvBytesPerElement(c.artifact),
   });
   return {
     weightsBytes: Math.round(stored * (c.rules.weightsFactor?.(c.artifact, c.target) ?? 1)),
     kvCacheBytes: Math.round(kv === null ? 0 : (c.rules.kvBytesTold?.(kv, model) ?? kv)),
     overheadBytes: Math.round(
-      c.rules.overheadBytes(input, c.artifact, c.target) * Math.max(1, c.target.cards.length),
+      c.rules.overheadBytes(input, c.artifact, c.context) * Math.max(1, c.target.cards.length),
     ),
     basis: 'formula',
   };
