@@ -140,7 +140,7 @@ function requirementCells(engine: Engine): readonly string[] {
     needs.nvidiaDriverMin === undefined ? null : `driver ${needs.nvidiaDriverMin}+`,
   ].filter((part) => part !== null);
   const also = [
-    `Python ${needs.pythonMin}+`,
+    `Python ${needs.pythonMin}${needs.pythonMax === undefined ? '+' : ` to ${needs.pythonMax}`}`,
     needs.glibcMin === undefined ? null : `glibc ${needs.glibcMin}+`,
     needs.isaX64 === undefined ? null : `x64 CPU with ${needs.isaX64.join(', ')}`,
   ].filter((part) => part !== null);

@@ -67,10 +67,10 @@ export async function openContext(options: OpenOptions = {}): Promise<Context> {
     output: createOutput({ isJson: false, isQuiet: true, isVerbose: false }, env),
     log: createLog({ isVerbose: false, write: (line) => process.stderr.write(line) }),
     signal: options.signal ?? new AbortController().signal,
-    python: (versionMin) => {
+    python: (range) => {
       const find = async (): Promise<Python> =>
-        await findPython({ asked, versionMin, cacheFolder: paths.cache, env });
-      return versionMin === undefined ? (python ??= find()) : find();
+        await findPython({ asked, range, cacheFolder: paths.cache, env });
+      return range === undefined ? (python ??= find()) : find();
     },
     consent: options.consent ?? (async () => false),
   };

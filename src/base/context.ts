@@ -3,7 +3,7 @@ import type { Config } from './config.ts';
 import type { Log } from './log.ts';
 import type { Output } from './output.ts';
 import type { Paths } from './paths.ts';
-import type { Python } from './python.ts';
+import type { Python, PythonRange } from './python.ts';
 
 export interface Context {
   readonly paths: Paths;
@@ -14,10 +14,10 @@ export interface Context {
   /** Aborted by the first Ctrl-C. */
   readonly signal: AbortSignal;
   /**
-   * Found at the first call; `versionMin` where an engine needs a newer one than the services.
-   * @throws HL_PYTHON_MISSING, HL_PYTHON_TOO_OLD
+   * Found at the first call; `range` where an engine needs another one than the services.
+   * @throws HL_PYTHON_MISSING, HL_PYTHON_TOO_OLD, HL_PYTHON_TOO_NEW
    */
-  readonly python: (versionMin?: string) => Promise<Python>;
+  readonly python: (range?: PythonRange) => Promise<Python>;
   /** Asks a yes-or-no question; `--yes` answers yes, no terminal answers no. */
   readonly consent: (question: string) => Promise<boolean>;
 }

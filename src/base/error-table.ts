@@ -52,8 +52,9 @@ export interface ErrorParams {
     nodes: number;
     unusable: readonly { name: string; address: string; because: string }[];
   };
-  HL_PYTHON_MISSING: { tried: readonly string[]; needed: string };
-  HL_PYTHON_TOO_OLD: { python: string; version: string; needed: string };
+  HL_PYTHON_MISSING: { tried: readonly string[]; needed: string; newest?: string };
+  HL_PYTHON_TOO_OLD: { python: string; version: string; needed: string; newest?: string };
+  HL_PYTHON_TOO_NEW: { python: string; version: string; needed: string; newest?: string };
   HL_DISK_FULL: {
     path: string;
     bytesNeeded: number | null;
@@ -187,7 +188,7 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     'machine',
     1,
     503,
-    (p) => `no Python ${p.needed} or newer was found (tried ${p.tried.join(', ')})`,
+    (p) => `no Python ${pythonWords(p)} was found (tried ${p.tried.join(', ')})`,
     () =>
       'install Python 3 (Debian, Ubuntu: `apt install python3 python3-pip`; macOS: `brew install python`), or name one with `--python /path/to/python3`',
   ),
@@ -195,8 +196,16 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     'machine',
     1,
     503,
-    (p) => `\`${p.python}\` is Python ${p.version}, but ${p.needed} or newer is needed`,
+    (p) => `\`${p.python}\` is Python ${p.version}, but ${pythonWords(p)} is needed`,
     () => 'install a newer Python and name it with `--python /path/to/python3`',
+  ),
+  HL_PYTHON_TOO_NEW: row(
+    'machine',
+    1,
+    503,
+    (p) => `\`${p.python}\` is Python ${p.version}, but ${pythonWords(p)} is needed`,
+    (p) =>
+      `install Python ${p.newest ?? p.needed} beside it and name it with \`--python /path/to/python${p.newest ?? p.needed}\``,
   ),
   HL_DISK_FULL: row(
     'machine',
@@ -509,4 +518,8 @@ function shortList(names: readonly string[]): string {
   const shown = names.slice(0, NAMES_SHOWN_MAX).map((name) => `\`${name}\``);
   const more = names.length - shown.length;
   return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
+}
+
+function pythonWords({ needed, newest }: { needed: string; newest?: string }): string {
+  return newest === undefined ? `${needed} or newer` : `${needed} to ${newest}`;
 }

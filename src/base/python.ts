@@ -17,6 +17,13 @@ export interface Python {
 /** The services and their guard need 3.10; an engine may ask for more. */
 export const PYTHON_MIN = '3.10';
 
+/** Versions that will do, the ends included: `3.12` as the end holds all of 3.12. */
+export interface PythonRange {
+  readonly pythonMin: string;
+  /** Absent: any newer one. */
+  readonly pythonMax?: string;
+}
+
 /** A cold shim on a slow disk; a working interpreter answers in 20 ms. */
 const PYTHON_DEADLINE_MS = 15_000;
 
@@ -33,26 +40,28 @@ const CANDIDATES: readonly string[] = [
 export interface FindPythonOptions {
   /** From `--python` or the configuration; then nothing else is tried. */
   readonly asked: string | null;
-  /** Oldest version that will do; `PYTHON_MIN` when left out. */
-  readonly versionMin?: string | undefined;
+  /** From `PYTHON_MIN` on when left out. */
+  readonly range?: PythonRange | undefined;
   readonly cacheFolder: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
 /**
- * @throws HL_PYTHON_MISSING when nothing answers, HL_PYTHON_TOO_OLD when only older ones do.
+ * @throws HL_PYTHON_MISSING when nothing answers, HL_PYTHON_TOO_OLD and HL_PYTHON_TOO_NEW when only
+ *   other versions do.
  */
 export async function findPython(options: FindPythonOptions): Promise<Python> {
   const path = options.env['PATH'] ?? '';
-  const needed = options.versionMin ?? PYTHON_MIN;
-  const key = JSON.stringify([options.asked, path, needed]);
+  const { pythonMin, pythonMax }: PythonRange = options.range ?? { pythonMin: PYTHON_MIN };
+  const range = { needed: pythonMin, ...(pythonMax === undefined ? {} : { newest: pythonMax }) };
+  const key = JSON.stringify([options.asked, path, range]);
   const cacheFile = join(options.cacheFolder, 'python.json');
   const cached = (await readState(cacheFile)) as CachedPython | null;
   if (cached?.key === key && programStamp(cached.python.executable) === cached.stamp) {
     return cached.python;
   }
   const tried: string[] = [];
-  let tooOld: (Python & { name: string }) | null = null;
+  let unfit: (Python & { name: string }) | null = null;
   for (const name of options.asked === null ? CANDIDATES : [options.asked]) {
     const file = locateProgram(name, path);
     if (file === null) {
@@ -62,20 +71,28 @@ export async function findPython(options: FindPythonOptions): Promise<Python> {
     const python = await askPython(file, options.env);
     if (python === null) {
       tried.push(`\`${file}\` (does not run)`);
-    } else if (compareVersions(python.version, needed) < 0) {
+    } else if (isTooOld(python, pythonMin) || isTooNew(python, pythonMax)) {
       tried.push(`\`${file}\` (${python.version})`);
-      tooOld ??= { ...python, name: file };
+      unfit ??= { ...python, name: file };
     } else {
       const stamp = programStamp(python.executable);
       await writeCache(cacheFile, { key, python, stamp } satisfies CachedPython);
       return python;
     }
   }
-  if (tooOld !== null) {
-    const { name, version } = tooOld;
-    return fail('HL_PYTHON_TOO_OLD', { python: name, version, needed });
-  }
-  return fail('HL_PYTHON_MISSING', { tried, needed });
+  if (unfit === null) return fail('HL_PYTHON_MISSING', { tried, ...range });
+  const code = isTooOld(unfit, pythonMin) ? 'HL_PYTHON_TOO_OLD' : 'HL_PYTHON_TOO_NEW';
+  return fail(code, { python: unfit.name, version: unfit.version, ...range });
+}
+
+function isTooOld({ version }: Python, pythonMin: string): boolean {
+  return compareVersions(version, pythonMin) < 0;
+}
+
+function isTooNew({ version }: Python, pythonMax: string | undefined): boolean {
+  if (pythonMax === undefined) return false;
+  const parts = pythonMax.split('.').length;
+  return compareVersions(version.split('.').slice(0, parts).join('.'), pythonMax) > 0;
 }
 
 /** Compares dotted numbers: negative when `a` is older. Anything not a number ends a part. */

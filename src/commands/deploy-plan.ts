@@ -70,26 +70,33 @@ async function planEngines(wanted: LocalWanted, context: Context): Promise<Deplo
 
 /** Stand-ins: they need the tokenizer of a safetensors folder, and no engine is decided. */
 async function planSimulation(
-  { target, workload, model }: LocalWanted,
+  wanted: LocalWanted,
   simulation: Simulation,
   context: Context,
 ): Promise<DeploymentPlan> {
+  const { target, workload, model } = wanted;
   const [machine, info] = await Promise.all([thisMachine(context), describe(model, context)]);
   refuseMachine(target, machine);
-  const artifact = info.artifacts.find(({ format, path }) => format !== 'gguf' && path !== null);
-  if (artifact?.path === undefined || artifact.path === null) {
+  const folders = info.artifacts.filter(({ format }) => format !== 'gguf');
+  const artifact =
+    folders.find(({ path }) => path !== null) ??
+    folders.find(({ origin }) => origin === 'conversion');
+  if (artifact === undefined) {
     const because = `${target.name} reads the tokenizer of a safetensors folder, and there is none`;
     const hint = 'name a folder with config.json, tokenizer.json and safetensors files';
     return fail('HL_MODEL_FORMAT_UNSUPPORTED', { path: model, because, hint });
   }
-  const { path } = artifact;
   const parts = {
     model: { ref: info.ref, name: info.name, artifact },
     contextTokens: info.contextTokensMax ?? CONTEXT_TOKENS,
     slots: workload.concurrency,
   };
   const plan = frontPlan(target, { ...parts, workload, engineUrls: [] });
-  await fetchMissing({ engine: target, plan, machine }, context);
+  // The model that is fetched is the real one, whatever name it will be served by.
+  const fetched = { engine: target, plan: { ...plan, model: parts.model }, machine };
+  await fetchMissing(fetched, context);
+  if (artifact.path === null) return await planSimulation(wanted, simulation, context);
+  const { path } = artifact;
   return {
     target,
     engine: target,

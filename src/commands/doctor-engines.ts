@@ -137,7 +137,7 @@ async function pythonFindings(engine: Engine, context: Context): Promise<readonl
     return [];
   }
   try {
-    await context.python(engine.requirements.pythonMin);
+    await context.python(engine.requirements);
     return [];
   } catch (thrown) {
     const { message, hint } = toHyperLlamaError(thrown);

@@ -9,7 +9,7 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import { createLog } from '../base/log.ts';
 import { createOutput } from '../base/output.ts';
 import { resolvePaths } from '../base/paths.ts';
-import type { Python } from '../base/python.ts';
+import type { Python, PythonRange } from '../base/python.ts';
 import { writeStdout } from '../base/stdout.ts';
 import { WORKLOAD_NAMES, type Workload, type WorkloadName } from '../workloads/workload.ts';
 import { makeWorkload } from '../workloads/presets.ts';
@@ -88,9 +88,9 @@ export async function createContext(options: CommonOptions): Promise<Context> {
   const signal = interruptSignal();
   let python: Promise<Python> | null = null;
   const asked = options.python ?? config.python.value;
-  const find = async (versionMin?: string): Promise<Python> => {
+  const find = async (range?: PythonRange): Promise<Python> => {
     const { findPython } = await import('../base/python.ts');
-    return await findPython({ asked, versionMin, cacheFolder: paths.cache, env });
+    return await findPython({ asked, range, cacheFolder: paths.cache, env });
   };
   return {
     paths,
@@ -101,7 +101,7 @@ export async function createContext(options: CommonOptions): Promise<Context> {
     get signal() {
       return signal();
     },
-    python: (versionMin) => (versionMin === undefined ? (python ??= find()) : find(versionMin)),
+    python: (range) => (range === undefined ? (python ??= find()) : find(range)),
     consent: async (question) => options.yes === true || (await askOnTerminal(question)),
   };
 }

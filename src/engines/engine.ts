@@ -138,6 +138,8 @@ export interface Requirements {
   /** Lowest glibc, `2.34`. */
   readonly glibcMin?: string;
   readonly pythonMin: string;
+  /** Newest Python its wheels are for, `3.12`; absent = any. */
+  readonly pythonMax?: string;
 }
 
 export interface EnvironmentRecipe {

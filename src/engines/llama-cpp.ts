@@ -102,9 +102,10 @@ const SLOTS_MAX_GPU = 64;
 function fitRules(target: Target): FitRules {
   const isGpu = target.device !== 'cpu';
   return {
-    kvBytesPerElement: 2,
+    kvBytesPerElement: () => 2,
     kvCache: 'reserved',
-    overheadBytes: (input) => computeBytes(input) + (isGpu ? 400 * MIB : 96 * MIB),
+    overheadBytes: (input, _, contextTokens) =>
+      computeBytes(input, contextTokens) + (isGpu ? 400 * MIB : 96 * MIB),
     memoryShare: 1,
     slotsMax: isGpu ? SLOTS_MAX_GPU : SLOTS_MAX_CPU,
     split: 'layers',
@@ -112,14 +113,26 @@ function fitRules(target: Target): FitRules {
   };
 }
 
+/** What is encoded is encoded in one piece. */
+function ubatchTokens({ workload }: EngineInput, contextTokens: number): number {
+  const isEncoding = workload.needs.includes('embeddings') || workload.needs.includes('rerank');
+  return isEncoding ? contextTokens : UBATCH_TOKENS;
+}
+
+/** Of encoders, which have no output head: `bert`, `nomic-bert`, `xlm-roberta`. */
+const ENCODER = /bert/;
+
 /**
  * The compute buffer: logits of a whole micro-batch in float32, and some activations beside them.
- * llama.cpp reports about 260 MiB for a vocabulary of 128,256 and a hidden size of 4,096.
+ * llama.cpp reports about 260 MiB for a vocabulary of 128,256 and a hidden size of 4,096; with
+ * `--embedding` and 49,152 and 576, 105 MiB for 512 tokens and 419 MiB for 2,048.
  */
-function computeBytes({ model }: EngineInput): number {
-  const vocabulary = model.vocabularySize ?? 128_000;
+function computeBytes(input: EngineInput, contextTokens: number): number {
+  const { model } = input;
+  const hasHead = !ENCODER.test(model.architecture ?? '');
+  const vocabulary = hasHead ? (model.vocabularySize ?? 128_000) : 0;
   const hidden = model.hiddenSize ?? 4096;
-  return UBATCH_TOKENS * 4 * (vocabulary + hidden);
+  return ubatchTokens(input, contextTokens) * 4 * (vocabulary + hidden);
 }
 
 function rulesFor({ installation }: EngineInput): CheckRules {
@@ -253,17 +266,19 @@ function cacheMib({ machine, workload }: EngineInput): number {
   return Math.floor(Math.min(CACHE_BYTES_MAX, capacity / 8) / MIB);
 }
 
-function taskArguments({ workload }: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+function taskArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const { workload } = input;
   const isRerank = workload.needs.includes('rerank');
   if (!isRerank && !workload.needs.includes('embeddings')) return [];
   const because = 'an input is encoded in one piece';
+  const tokens = ubatchTokens(input, verdict.contextTokens);
   return [
     toggle('--embedding', { because: 'vectors, not text', origin: 'workload' }),
     ...(isRerank
       ? [flag('--pooling', 'rank', { because: 'the workload is reranking', origin: 'workload' })]
       : []),
-    flag('--batch-size', verdict.contextTokens, { because, origin: 'workload' }),
-    flag('--ubatch-size', verdict.contextTokens, { because, origin: 'workload' }),
+    flag('--batch-size', tokens, { because, origin: 'workload' }),
+    flag('--ubatch-size', tokens, { because, origin: 'workload' }),
   ];
 }
 

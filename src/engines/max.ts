@@ -16,6 +16,7 @@ import type {
   VerdictOk,
 } from './engine.ts';
 import { flag } from './shared/args.ts';
+import { isFloat32 } from './shared/artifacts.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import type { Target } from './shared/devices.ts';
@@ -108,7 +109,7 @@ const RULES: CheckRules = {
     ),
     // On the CPU everything is computed, and therefore kept, in float32; it makes pages for all
     // requests at their full length at once: 128 and one of 128 tokens for 8 times 2,048.
-    kvBytesPerElement: target.device === 'cpu' ? 4 : 2,
+    kvBytesPerElement: () => (target.device === 'cpu' ? 4 : 2),
     kvCache: target.device === 'cpu' ? 'reserved' : 'paged',
     weightsFactor: (artifact) => (target.device === 'cpu' && !isFloat32(artifact) ? 2 : 1),
   }),
@@ -142,10 +143,6 @@ function checkNumbers({ model }: EngineInput, target: Target): readonly Reason[]
       hint: null,
     },
   ];
-}
-
-function isFloat32({ quantization }: { readonly quantization: string | null }): boolean {
-  return quantization === 'fp32' || quantization === 'float32';
 }
 
 function checkMac({ machine }: EngineInput): readonly Reason[] {

@@ -16,6 +16,7 @@ import type {
   VerdictOk,
 } from './engine.ts';
 import { flag } from './shared/args.ts';
+import { isFloat32 } from './shared/artifacts.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
 import { features } from './shared/features.ts';
@@ -56,7 +57,8 @@ const RULES: CheckRules = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   fit: () => ({
-    kvBytesPerElement: 2,
+    // Kept in the type that it computes in: that of the weights, or of their scales.
+    kvBytesPerElement: (artifact) => (isFloat32(artifact) ? 4 : 2),
     kvCache: 'paged',
     // 680 MB of process with 540 MB of weights, and buffers that grow with the prompt.
     overheadBytes: () => 512 * MIB,

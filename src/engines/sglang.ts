@@ -3,11 +3,13 @@
  * it was never started here, because it has no kernels for a machine without a GPU.
  */
 import { GIB } from '../base/units.ts';
+import { kvCacheBytesPerToken } from '../models/memory.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   Engine,
   EngineInput,
   FormatSupport,
+  MemoryNeed,
   PlanArgument,
   Requirements,
   Trait,
@@ -16,9 +18,16 @@ import type {
 import { degree, flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { cardBytesFree } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
-import { cardLayout, expertDegree, verdictOfAll, type CardLayout } from './shared/layout.ts';
+import {
+  cardLayout,
+  expertDegree,
+  kvShareOfCard,
+  verdictOfAll,
+  type CardLayout,
+} from './shared/layout.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
 import { pickMetrics } from './shared/metrics.ts';
 import { makePlan } from './shared/plan.ts';
@@ -28,6 +37,9 @@ const VERSION_PINNED = '0.5.23';
 
 /** Its own default takes more; what is left is for graphs and activations. */
 const MEMORY_SHARE = 0.88;
+
+/** Tokens it keeps for each that running requests need: as many again of prompts seen before. */
+const POOL_FACTOR = 2;
 
 const TRAITS: readonly Trait[] = [
   'prefix-cache',
@@ -62,6 +74,7 @@ const REQUIREMENTS: Requirements = {
   glibcMin: '2.34',
   // Its wheels are for 3.11 to 3.13; one of those it needs is for 3.12 at most.
   pythonMin: '3.11',
+  pythonMax: '3.12',
 };
 
 const FEATURES = features({});
@@ -88,12 +101,45 @@ function servedName(name: string): string {
   return name.replaceAll(':', '-');
 }
 
+/** Tokens in the KV cache that one request finds; `null` = as many as there is room for. */
+function poolTokens(
+  input: EngineInput,
+  { contextTokens, slots }: VerdictOk,
+  layout: CardLayout,
+): number | null {
+  const { model, workload } = input;
+  const { attention } = model;
+  const pools = layout.copies * attentionCopies(input, layout);
+  // States have a pool of their own, whose size follows the share of the memory.
+  if (attention === null || attention.some(({ kind }) => kind === 'linear')) return null;
+  const request = Math.min(workload.promptTokens + workload.outputTokens, contextTokens);
+  return POOL_FACTOR * Math.max(contextTokens, Math.ceil(slots / pools) * request);
+}
+
+/** What it will take of all cards: the pool, as far as its share of what is free goes. */
+function memoryTaken(input: EngineInput, verdict: VerdictOk, layout: CardLayout): MemoryNeed {
+  const { machine, model } = input;
+  const { memory } = verdictOfAll(input, verdict, layout);
+  const cards = machine.accelerators.filter(({ index }) => layout.accelerators.includes(index));
+  const free = cards.map((card) => cardBytesFree(machine, card)).filter((bytes) => bytes !== null);
+  const room = MEMORY_SHARE * Math.min(...free) - memory.weightsBytes / cards.length;
+  const tokens = poolTokens(input, verdict, layout);
+  // A sliding window saves nothing here: those layers have a pool of nearly as many tokens.
+  const tokenBytes = (kvCacheBytesPerToken(model, 2) ?? 0) * kvShareOfCard(model, layout);
+  const pool = tokens === null ? Number.POSITIVE_INFINITY : tokens * tokenBytes;
+  const bytesOnCard = Math.max(0, Math.min(pool, room));
+  return Number.isFinite(bytesOnCard)
+    ? { ...memory, kvCacheBytes: Math.round(bytesOnCard * cards.length) }
+    : memory;
+}
+
 function planArguments(
   input: EngineInput,
   verdict: VerdictOk,
   layout: CardLayout,
 ): readonly PlanArgument[] {
   const { model, workload } = input;
+  const tokens = poolTokens(input, verdict, layout);
   const args: (PlanArgument | null)[] = [
     flag('--model-path', modelPath(model, verdict.artifact), {
       because: 'the folder',
@@ -117,6 +163,12 @@ function planArguments(
     flag('--mem-fraction-static', MEMORY_SHARE, {
       because: 'weights and KV cache of what is free; the rest is for graphs and activations',
     }),
+    tokens === null
+      ? null
+      : flag('--max-total-tokens', tokens, {
+          because: 'of the requests, and as many of earlier prompts: not all of a large card',
+          origin: 'workload',
+        }),
     ...spreadArguments(input, layout),
     ...modelArguments(input),
     flag('--sampling-defaults', 'openai', { because: 'no sampling defaults behind our back' }),
@@ -126,13 +178,17 @@ function planArguments(
   return args.filter((arg) => arg !== null);
 }
 
-/** How the cards share the work. */
-function spreadArguments(
-  { model, workload }: EngineInput,
-  { tensor, pipeline, copies }: CardLayout,
-): readonly (PlanArgument | null)[] {
-  const experts = expertDegree(model, tensor);
+/** Cards of a copy that each keep the cache of other requests; 1 = all keep that of all. */
+function attentionCopies({ model, workload }: EngineInput, { tensor }: CardLayout): number {
   const isLatent = model.attention?.some(({ kind }) => kind === 'mla') ?? false;
+  const isCrowd = expertDegree(model, tensor) > 1 && workload.concurrency >= tensor;
+  return isLatent && isCrowd ? tensor : 1;
+}
+
+/** How the cards share the work. */
+function spreadArguments(input: EngineInput, layout: CardLayout): readonly (PlanArgument | null)[] {
+  const { tensor, pipeline, copies } = layout;
+  const experts = expertDegree(input.model, tensor);
   return [
     degree('--tp-size', tensor, `${tensor} equal cards share every layer`),
     degree('--pp-size', pipeline, `${pipeline} stages, each with its own layers`),
@@ -140,7 +196,7 @@ function spreadArguments(
     degree('--ep-size', experts, `whole experts on each of ${experts} cards, not a slice of each`),
     degree(
       '--attn-dp-size',
-      isLatent && experts > 1 && workload.concurrency >= tensor ? tensor : 1,
+      attentionCopies(input, layout),
       'a latent KV cache cannot be cut by heads: each card keeps that of other requests',
     ),
   ];
@@ -215,26 +271,32 @@ const engine: Engine = {
   plan: (input, verdict) => {
     const layout = cardLayout(input, verdict);
     const { device } = verdict;
-    return makePlan(engine, input, verdictOfAll(input, verdict, layout), {
-      version: input.installation?.version ?? VERSION_PINNED,
-      build: input.installation?.build ?? 'sglang',
-      args: planArguments(input, verdict, layout),
-      environment: {
-        HF_HUB_OFFLINE: '1',
-        // Its health check would generate a token into every measurement.
-        SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION: '0',
-        // What was compiled once is there at the next start; the defaults lie in the home folder.
-        TORCHINDUCTOR_CACHE_DIR: '{cache}/inductor',
-        TRITON_CACHE_DIR: '{cache}/triton',
-        [device === 'amd' ? 'HIP_VISIBLE_DEVICES' : 'CUDA_VISIBLE_DEVICES']:
-          layout.accelerators.join(','),
+    const memory = memoryTaken(input, verdict, layout);
+    return makePlan(
+      engine,
+      input,
+      { ...verdict, accelerators: layout.accelerators, memory },
+      {
+        version: input.installation?.version ?? VERSION_PINNED,
+        build: input.installation?.build ?? 'sglang',
+        args: planArguments(input, verdict, layout),
+        environment: {
+          HF_HUB_OFFLINE: '1',
+          // Its health check would generate a token into every measurement.
+          SGLANG_ENABLE_HEALTH_ENDPOINT_GENERATION: '0',
+          // What was compiled once is there at the next start; the defaults lie in the home folder.
+          TORCHINDUCTOR_CACHE_DIR: '{cache}/inductor',
+          TRITON_CACHE_DIR: '{cache}/triton',
+          [device === 'amd' ? 'HIP_VISIBLE_DEVICES' : 'CUDA_VISIBLE_DEVICES']:
+            layout.accelerators.join(','),
+        },
+        listen: 'tcp',
+        readinessPath: '/health',
+        startMsMax: 600_000,
+        shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
+        parallel: { tensor: layout.tensor, pipeline: layout.pipeline },
       },
-      listen: 'tcp',
-      readinessPath: '/health',
-      startMsMax: 600_000,
-      shutdown: { signal: 'SIGTERM', graceMs: 10_000 },
-      parallel: { tensor: layout.tensor, pipeline: layout.pipeline },
-    });
+    );
   },
   adaptRequest: (request, plan) =>
     chatRequest(

@@ -3,6 +3,7 @@
  * recorded with 0.32.0 on a CPU; what only a GPU shows is from its documentation.
  */
 import { GIB } from '../base/units.ts';
+import type { ModelInfo } from '../models/model.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   DeviceKind,
@@ -27,6 +28,7 @@ import {
   expertDegree,
   kvBytesOnCard,
   verdictOfAll,
+  withBlock,
   type CardLayout,
 } from './shared/layout.ts';
 import { readByRules } from './shared/log-rules.ts';
@@ -90,8 +92,8 @@ const RULES: CheckRules = {
   formats: FORMATS,
   requirements: REQUIREMENTS,
   // Three processes hold 4.8 GB on the CPU with a model of 0.3 GB and 1 GiB of KV cache.
-  fit: (target) =>
-    torchFit(
+  fit: (target) => ({
+    ...torchFit(
       {
         overheadBytesGpu: 2.5 * GIB,
         overheadBytesCpu: 3.5 * GIB,
@@ -101,12 +103,19 @@ const RULES: CheckRules = {
       },
       target.device !== 'cpu',
     ),
+    ...(target.device === 'cpu' ? { kvBytesTold: wholeGib } : {}),
+  }),
   extra: (input, target) => [
     ...checkCpu(input, target),
     ...checkMetal(input, target),
     ...checkTools(input),
   ],
 };
+
+/** On a CPU it takes whole GiB only. */
+function wholeGib(bytes: number, model: ModelInfo): number {
+  return Math.ceil((withBlock(model, bytes) ?? bytes) / GIB) * GIB;
+}
 
 function checkCpu({ machine }: EngineInput, target: Target): readonly Reason[] {
   if (target.device !== 'cpu') return [];
@@ -224,11 +233,13 @@ function planEnvironment(
   if (verdict.device === 'apple') return quiet;
   if (verdict.device === 'cpu') {
     const threads = computeThreads(machine);
-    const bytes = kvBytesOnCard(model, verdict, layout);
+    const { kvCacheBytes } = verdict.memory;
     return {
       ...quiet,
-      // It takes whole GiB only.
-      VLLM_CPU_KVCACHE_SPACE: String(Math.max(1, Math.ceil((bytes ?? 0) / GIB))),
+      // Unknown attention: its own measure of the machine.
+      ...(model.attention === null
+        ? {}
+        : { VLLM_CPU_KVCACHE_SPACE: String(Math.ceil(kvCacheBytes / GIB)) }),
       // `auto` keeps a core for itself: half of a machine with two.
       VLLM_CPU_OMP_THREADS_BIND: 'nobind',
       ...(threads === null ? {} : { OMP_NUM_THREADS: String(threads) }),

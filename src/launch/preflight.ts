@@ -19,7 +19,8 @@ export interface Install {
 /**
  * The Python that the environment is made from. Whether the index can be reached is the installer's
  * to find out, at its start: it alone knows which one uv or pip would ask.
- * @throws HL_ENGINE_UNUSABLE, HL_PYTHON_MISSING, HL_PYTHON_TOO_OLD, HL_DISK_FULL
+ * @throws HL_ENGINE_UNUSABLE, HL_PYTHON_MISSING, HL_PYTHON_TOO_OLD, HL_PYTHON_TOO_NEW,
+ *   HL_DISK_FULL
  */
 export async function preflight(
   { engine, recipe, machine }: Install,
@@ -29,7 +30,7 @@ export async function preflight(
   if (reasons.length > 0) {
     fail('HL_ENGINE_UNUSABLE', { engine: engine.name, recipe: recipe.id, reasons });
   }
-  const python = await context.python(engine.requirements.pythonMin);
+  const python = await context.python(engine.requirements);
   const { bytesFree, path } = machine.disk;
   const bytesNeeded = diskBytesNeeded(recipe);
   if (bytesFree !== null && bytesFree < bytesNeeded) {

@@ -33,8 +33,8 @@ export interface Spent {
 }
 
 /**
- * @throws HL_OFFLINE, HL_DISK_FULL, HL_PYTHON_TOO_OLD, HL_ENGINE_UNUSABLE, HL_ENGINE_INSTALL_FAILED,
- *   HL_ENGINE_GPU_BUILD_MISSING, HL_MODEL_NOT_LOCAL, HL_DOWNLOAD_FAILED
+ * @throws HL_OFFLINE, HL_DISK_FULL, HL_PYTHON_TOO_OLD, HL_PYTHON_TOO_NEW, HL_ENGINE_UNUSABLE,
+ *   HL_ENGINE_INSTALL_FAILED, HL_ENGINE_GPU_BUILD_MISSING, HL_MODEL_NOT_LOCAL, HL_DOWNLOAD_FAILED
  */
 export async function provision(lacking: Lacking, context: Context): Promise<Spent> {
   const recipe = await missingRecipe(lacking, context);

@@ -77,6 +77,19 @@ describe('deploy used wrongly', () => {
       hint: name a folder with config.json, tokenizer.json and safetensors files"
     `);
   });
+
+  it.runIf(process.platform === 'linux')(
+    'for Dynamo takes a name whose safetensors folder is made here, and asks about the install',
+    async () => {
+      expect(await show('smollm2:135m', '--local', '--target', 'dynamo')).toMatchInlineSnapshot(`
+        "exit 6
+        --- stderr
+        error: NVIDIA Dynamo is not installed, and nobody said yes to 142 MiB of download and 616 MiB on disk
+
+        hint: run \`hyperllama engines install dynamo\`, or give \`--yes\`"
+      `);
+    },
+  );
 });
 
 describe('a node list', () => {

@@ -172,6 +172,20 @@ describe('an install', () => {
     expect(asked()).toBe('');
   });
 
+  it('of an engine without wheels for this Python names both before any question', async () => {
+    const module = engineModule({ pythonMax: '3.12' });
+    const env = { ...pythonOnly('3.13.1'), HYPERLLAMA_TEST_ENGINE: module };
+    const install = await run(['engines', 'install', 'fake'], env);
+    expect(transcript(install, home.path)).toMatchInlineSnapshot(`
+      "exit 1
+      --- stderr
+      error: \`~/bin/python3\` is Python 3.13.1, but 3.10 to 3.12 is needed
+
+      hint: install Python 3.12 beside it and name it with \`--python /path/to/python3.12\`"
+    `);
+    expect(asked()).toBe('');
+  });
+
   it('of an engine that needs a newer C library says so, and starts nothing', async () => {
     const module = engineModule({ platforms: ['linux'], glibcMin: '99.0' });
     const env = { ...pythonOnly('3.12.1'), HYPERLLAMA_TEST_ENGINE: module };

@@ -25,8 +25,8 @@ export async function testContext(
     output: createOutput({ isJson: true, isQuiet: true, isVerbose: false }, { NO_COLOR: '1' }),
     log: createLog({ isVerbose: false, write: () => undefined }),
     signal: new AbortController().signal,
-    python: async (versionMin) =>
-      await findPython({ asked: null, versionMin, cacheFolder: paths.cache, env }),
+    python: async (range) =>
+      await findPython({ asked: null, range, cacheFolder: paths.cache, env }),
     consent: async (question) => {
       questions.push(question);
       return options.answer ?? false;

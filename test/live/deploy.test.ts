@@ -1,7 +1,7 @@
 /**
  * Deployments for real: smg in front of two llama.cpp, Dynamo's frontend before two simulated
  * workers; an engine of each is killed while requests run. `HYPERLLAMA_TEST_LIVE=smg,dynamo` or
- * `all`; Dynamo needs a safetensors folder in `HYPERLLAMA_TEST_FOLDER`.
+ * `all`.
  */
 import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,14 +20,10 @@ import {
 
 const asked = (process.env['HYPERLLAMA_TEST_LIVE'] ?? '').split(',');
 const isAsked = (name: string): boolean => asked.includes(name) || asked.includes('all');
-const folder = process.env['HYPERLLAMA_TEST_FOLDER'] ?? '';
 const runsSmg = isAsked('smg');
-const runsDynamo = isAsked('dynamo') && folder !== '';
+const runsDynamo = isAsked('dynamo');
 if (!runsSmg) process.stderr.write('skipped: smg (HYPERLLAMA_TEST_LIVE=smg runs it)\n');
-if (!runsDynamo) {
-  const why = 'HYPERLLAMA_TEST_LIVE=dynamo and HYPERLLAMA_TEST_FOLDER run it';
-  process.stderr.write(`skipped: Dynamo (${why})\n`);
-}
+if (!runsDynamo) process.stderr.write('skipped: Dynamo (HYPERLLAMA_TEST_LIVE=dynamo runs it)\n');
 
 let shared: LiveHome;
 beforeAll(async () => {
@@ -161,7 +157,7 @@ describe.runIf(runsDynamo)('Dynamo before two simulated workers', () => {
     'loses no request at all when a worker is killed, and says everywhere that it is simulated',
     async () => {
       using home = shared.trial();
-      const deployed = await demo(home, folder, '--target', 'dynamo');
+      const deployed = await demo(home, MODEL, '--target', 'dynamo');
       const { demo: result } = deployed;
       expect(deployed.simulated).toBe(true);
       expect(deployed.model).toMatch(/-SIMULATED$/);
@@ -181,7 +177,7 @@ describe.runIf(runsDynamo)('Dynamo before two simulated workers', () => {
     'puts the word into the answers themselves, and listens on no other address',
     async () => {
       using home = shared.trial();
-      const words = ['deploy', folder, '--local', '--target', 'dynamo', '--yes'];
+      const words = ['deploy', MODEL, '--local', '--target', 'dynamo', '--yes'];
       const running = startLive(words, { home: home.path });
       // A failed expectation must not leave it running.
       onTestFinished(() => void running.child.kill('SIGINT'));

@@ -79,3 +79,8 @@ function supportName(support: FormatSupport): string {
     ? support.format
     : `${support.format} (${support.quantizations.join(', ')})`;
 }
+
+/** Weights of four bytes each. */
+export function isFloat32({ quantization }: Artifact): boolean {
+  return quantization === 'fp32' || quantization === 'float32';
+}

@@ -84,7 +84,7 @@ export function commandEngine(
     formats: settings.formats.map((format) => ({ format, devices: settings.devices })),
     requirements,
     fit: (target) => ({
-      kvBytesPerElement: 2,
+      kvBytesPerElement: () => 2,
       kvCache: 'reserved',
       overheadBytes: () => OVERHEAD_BYTES,
       memoryShare: 1,

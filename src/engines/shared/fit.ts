@@ -3,7 +3,7 @@
  * the free memory of one target. What is adapted is said in `notes`; an explicit context never is.
  */
 import { formatBytes, formatCount, formatParameters } from '../../base/units.ts';
-import type { Artifact } from '../../models/model.ts';
+import type { Artifact, ModelInfo } from '../../models/model.ts';
 import { kvCacheBytes, weightsBytes } from '../../models/memory.ts';
 import type { EngineInput, MemoryNeed, Reason } from '../engine.ts';
 import { artifactName } from './artifacts.ts';
@@ -13,11 +13,13 @@ import { cardCounts, type Split } from './cards.ts';
 import { memoryBytesUsable } from '../../hardware/machine.ts';
 
 export interface FitRules {
-  readonly kvBytesPerElement: number;
+  readonly kvBytesPerElement: (artifact: Artifact) => number;
   /** `reserved`: slots × context up front. `paged`: what the requests of the workload fill. */
   readonly kvCache: 'reserved' | 'paged';
+  /** What the engine can be told to take for a need in bytes; absent = the need itself. */
+  readonly kvBytesTold?: (bytes: number, model: ModelInfo) => number;
   /** Beyond weights and KV cache, for each card (or once on the CPU). */
-  readonly overheadBytes: (input: EngineInput, artifact: Artifact, target: Target) => number;
+  readonly overheadBytes: (input: EngineInput, artifact: Artifact, contextTokens: number) => number;
   /** Bytes the weights take once loaded ÷ bytes stored: 2 when bf16 is widened to float32. */
   readonly weightsFactor?: (artifact: Artifact, target: Target) => number;
   /** Part of the free memory the engine lets itself take. */
@@ -105,13 +107,13 @@ function memoryNeed(input: EngineInput, c: Case): MemoryNeed {
   const kv = kvCacheBytes(model, {
     contextTokens: tokens,
     sequences,
-    bytesPerElement: c.rules.kvBytesPerElement,
+    bytesPerElement: c.rules.kvBytesPerElement(c.artifact),
   });
   return {
     weightsBytes: Math.round(stored * (c.rules.weightsFactor?.(c.artifact, c.target) ?? 1)),
-    kvCacheBytes: Math.round(kv ?? 0),
+    kvCacheBytes: Math.round(kv === null ? 0 : (c.rules.kvBytesTold?.(kv, model) ?? kv)),
     overheadBytes: Math.round(
-      c.rules.overheadBytes(input, c.artifact, c.target) * Math.max(1, c.target.cards.length),
+      c.rules.overheadBytes(input, c.artifact, c.context) * Math.max(1, c.target.cards.length),
     ),
     basis: 'formula',
   };
@@ -201,6 +203,8 @@ function refusal(input: EngineInput, artifact: Artifact, target: Target, rules: 
   const context = contextWanted(input);
   const isExplicit = input.workload.contextTokens !== null;
   const step = { context: isExplicit ? context : contextFloor(input), slots: 1 };
+  const bytesAt = (tokens: number): number =>
+    totalBytes(memoryNeed(input, { artifact, target, rules, context: tokens, slots: step.slots }));
   const need = memoryNeed(input, { artifact, target, rules, ...step });
   const free = (targetBytesFree(input.machine, target) ?? 0) * rules.memoryShare;
   const share = rules.memoryShare < 1 ? ` (${Math.round(rules.memoryShare * 100)} % of it)` : '';
@@ -211,7 +215,7 @@ function refusal(input: EngineInput, artifact: Artifact, target: Target, rules: 
       ` + KV cache ${formatBytes(need.kvCacheBytes)} for ${formatCount(step.context)} tokens` +
       ` + ${formatBytes(need.overheadBytes)} of its own)` +
       ` but ${formatBytes(free)} is free in ${describeTarget(target)}${share}`,
-    hint: fitHint(input, { need, free, context: step.context }),
+    hint: fitHint(input, { need, free, context: step.context, bytesAt }),
   };
 }
 
@@ -220,12 +224,19 @@ const CONTEXT_OFFERED_MIN = 512;
 
 function fitHint(
   input: EngineInput,
-  at: { readonly need: MemoryNeed; readonly free: number; readonly context: number },
+  at: {
+    readonly need: MemoryNeed;
+    readonly free: number;
+    readonly context: number;
+    /** All that is needed with so many tokens of context. */
+    readonly bytesAt: (tokens: number) => number;
+  },
 ): string {
   const left = at.free - at.need.weightsBytes - at.need.overheadBytes;
   if (left > 0 && at.need.kvCacheBytes > 0) {
     const tokens = 2 ** Math.floor(Math.log2((at.context * left) / at.need.kvCacheBytes));
-    if (tokens >= CONTEXT_OFFERED_MIN) return `\`--context ${tokens}\` would fit`;
+    if (tokens >= CONTEXT_OFFERED_MIN && at.bytesAt(tokens) <= at.free)
+      return `\`--context ${tokens}\` would fit`;
   }
   const forWeights = at.free - at.need.kvCacheBytes - at.need.overheadBytes;
   const parameters = input.model.parametersTotal;

@@ -95,24 +95,39 @@ export function expertDegree(model: ModelInfo, tensor: number): number {
 /** The largest block of tokens a paged KV cache is cut into by the engines we know: on CPUs. */
 const BLOCK_TOKENS = 128;
 
+/** One block above the need: the engine holds one back. `null` when the attention is unknown. */
+export function withBlock(model: ModelInfo, bytes: number): number | null {
+  const shape = { contextTokens: BLOCK_TOKENS, sequences: 1, bytesPerElement: 2 };
+  const block = kvCacheBytes(model, shape);
+  return block === null ? null : bytes + block;
+}
+
 /**
  * Bytes each card of a copy has to give to a paged KV cache; `null` when the attention is unknown.
- * One block above the need: the engine holds one back, and refuses to start when what is left does
- * not hold one full context.
+ * The engine refuses to start when what is left of it does not hold one full context.
  */
 export function kvBytesOnCard(
   model: ModelInfo,
   verdict: VerdictOk,
   layout: Pick<CardLayout, 'tensor' | 'pipeline' | 'copies'>,
 ): number | null {
-  const block = kvCacheBytes(model, {
-    contextTokens: BLOCK_TOKENS,
-    sequences: 1,
-    bytesPerElement: 2,
-  });
-  if (block === null) return null;
-  const parts = layout.pipeline * headParts(model, layout.tensor);
-  return Math.ceil((kvBytesOfCopy(model, verdict, layout) + block) / parts);
+  const bytes = withBlock(model, kvBytesOfCopy(model, verdict, layout));
+  if (bytes === null) return null;
+  return Math.ceil(bytes * kvShareOfCard(model, layout));
+}
+
+/** The part of a copy's KV cache that one card holds. */
+export function kvShareOfCard(
+  model: ModelInfo,
+  { tensor, pipeline }: Pick<CardLayout, 'tensor' | 'pipeline'>,
+): number {
+  return stageShare(model, pipeline) / headParts(model, tensor);
+}
+
+/** Of the longest stage: layers are not cut, so that 32 of them on three cards are 11, 11 and 10. */
+function stageShare({ attention }: ModelInfo, pipeline: number): number {
+  const layers = (attention ?? []).reduce((sum, group) => sum + group.layers, 0);
+  return layers === 0 ? 1 / pipeline : Math.ceil(layers / pipeline) / layers;
 }
 
 /** Into how many parts the cache is cut by heads; a latent one is not, each card has all of it. */

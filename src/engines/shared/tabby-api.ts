@@ -17,7 +17,7 @@ import type { LogRule } from './log-rules.ts';
 import { modelPath } from './identity.ts';
 
 export const TABBY_FIT: FitRules = {
-  kvBytesPerElement: 2,
+  kvBytesPerElement: () => 2,
   kvCache: 'paged',
   overheadBytes: () => 1.5 * GIB,
   memoryShare: 0.95,

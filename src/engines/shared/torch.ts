@@ -21,7 +21,7 @@ export interface TorchFit {
 
 export function torchFit(rules: TorchFit, isGpu: boolean): FitRules {
   return {
-    kvBytesPerElement: 2,
+    kvBytesPerElement: () => 2,
     kvCache: 'paged',
     overheadBytes: () => (isGpu ? rules.overheadBytesGpu : rules.overheadBytesCpu),
     memoryShare: isGpu ? rules.memoryShare : 1,

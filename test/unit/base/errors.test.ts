@@ -16,6 +16,7 @@ const SAMPLES: { readonly [C in ErrorCode]: ErrorParams[C] } = {
   },
   HL_PYTHON_MISSING: { tried: ['`python3`'], needed: '3.10' },
   HL_PYTHON_TOO_OLD: { python: 'python3', version: '3.8.1', needed: '3.10' },
+  HL_PYTHON_TOO_NEW: { python: 'python3', version: '3.13.1', needed: '3.11', newest: '3.12' },
   HL_DISK_FULL: { path: '/data', bytesNeeded: 2 ** 30, bytesFree: 2 ** 20 },
   HL_STATE_UNWRITABLE: { path: '/data', problem: 'permission denied' },
   HL_MODEL_NOT_FOUND: { ref: 'smolm', nearest: ['smollm2:135m'] },

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import * as fc from '../../support/property.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HyperLlamaError } from '../../../src/base/errors.ts';
-import { compareVersions, findPython, type Python } from '../../../src/base/python.ts';
+import {
+  compareVersions,
+  findPython,
+  type Python,
+  type PythonRange,
+} from '../../../src/base/python.ts';
 import { temporaryHome, type TemporaryHome } from '../../support/home.ts';
 
 let home: TemporaryHome;
@@ -22,9 +27,14 @@ function fakePython(version: string, name = 'python3', folder = 'bin'): string {
   return file;
 }
 
-async function find(folders = ['bin'], asked: string | null = null): Promise<Python> {
+async function find(
+  folders = ['bin'],
+  asked: string | null = null,
+  range?: PythonRange,
+): Promise<Python> {
   const path = folders.map((folder) => join(home.path, folder)).join(':');
-  return await findPython({ asked, cacheFolder: join(home.path, 'cache'), env: { PATH: path } });
+  const cacheFolder = join(home.path, 'cache');
+  return await findPython({ asked, range, cacheFolder, env: { PATH: path } });
 }
 
 async function complaint(search: Promise<Python>): Promise<string> {
@@ -45,6 +55,23 @@ describe('findPython', () => {
     expect(await complaint(find())).toBe(
       'HL_PYTHON_TOO_OLD `~/bin/python3` is Python 3.8.19, but 3.10 or newer is needed',
     );
+  });
+
+  it('passes over one that is newer than the engine has wheels for, the last version included', async () => {
+    const range = { pythonMin: '3.11', pythonMax: '3.12' };
+    fakePython('3.13.0', 'python3', 'new');
+    const fits = fakePython('3.12.9', 'python3.12', 'fits');
+    expect((await find(['new', 'fits'], null, range)).executable).toBe(fits);
+    expect((await find(['new', 'fits'])).version).toBe('3.13.0');
+  });
+
+  it('names the one that is too new, and what is needed, when there is no other', async () => {
+    const range = { pythonMin: '3.11', pythonMax: '3.12' };
+    fakePython('3.13.0');
+    expect(await complaint(find(['bin'], null, range))).toBe(
+      'HL_PYTHON_TOO_NEW `~/bin/python3` is Python 3.13.0, but 3.11 to 3.12 is needed',
+    );
+    expect(await complaint(find(['none'], null, range))).toContain('no Python 3.11 to 3.12 was');
   });
 
   it('says what it tried when there is none', async () => {

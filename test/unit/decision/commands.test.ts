@@ -41,7 +41,7 @@ describe('the command line', () => {
     };
     expect(commanded(golden)).toMatchInlineSnapshot(`
       {
-        "command": "python -m sglang.launch_server --model-path /models/mla-671b-fp8 --served-model-name {served-name} --host {host} --port {port} --context-length 8192 --max-running-requests 64 --mem-fraction-static 0.88 --tp-size 8 --ep-size 8 --attn-dp-size 8 --reasoning-parser auto --tool-call-parser auto --sampling-defaults openai --enable-metrics --enable-cache-report",
+        "command": "python -m sglang.launch_server --model-path /models/mla-671b-fp8 --served-model-name {served-name} --host {host} --port {port} --context-length 8192 --max-running-requests 64 --mem-fraction-static 0.88 --max-total-tokens 102400 --tp-size 8 --ep-size 8 --attn-dp-size 8 --reasoning-parser auto --tool-call-parser auto --sampling-defaults openai --enable-metrics --enable-cache-report",
         "engine": "sglang",
         "row": "8a",
         "variables": {

@@ -100,6 +100,23 @@ describe('the plan on a CPU', () => {
       expect.arrayContaining(['--embedding', '--pooling rank', '--ubatch-size 8192']),
     );
   });
+
+  it('plans for the micro-batch that its flag asks for, and none of it for a missing head', () => {
+    const roomy = { ...RECORDED, memory: { ...RECORDED.memory, bytesAvailable: 64e9 } };
+    const demo = testModel('demo-135m');
+    const planned = (architecture: string, name: 'chat' | 'embed'): EnginePlan =>
+      planOf({
+        machine: roomy,
+        model: { ...demo, architecture, task: name, vocabularySize: 49_152, hiddenSize: 576 },
+        workload: makeWorkload(name, { contextTokens: 2048 }),
+        installation: null,
+      });
+    const overhead = (plan: EnginePlan): number => plan.memoryBytes.overhead - 96 * 1024 ** 2;
+    const embed = planned('llama', 'embed');
+    expect(valueOf(embed, '--ubatch-size')).toBe('2048');
+    expect(overhead(embed)).toBe(4 * overhead(planned('llama', 'chat')));
+    expect(overhead(planned('nomic-bert', 'embed'))).toBe(2048 * 4 * 576);
+  });
 });
 
 describe('the plan on GPUs', () => {

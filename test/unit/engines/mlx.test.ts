@@ -34,6 +34,15 @@ describe('MLX', () => {
     });
   });
 
+  it('keeps the KV cache in the type of the weights: four bytes where they have four', () => {
+    const linux = inputOf(testMachine('recorded-epyc-2core'), 'demo-135m-bf16');
+    const artifacts = linux.model.artifacts.map((one) => ({ ...one, quantization: 'fp32' }));
+    const wide = planOf({ ...linux, model: { ...linux.model, artifacts } });
+    const plain = planOf(linux);
+    expect(wide.contextTokens).toBe(plain.contextTokens);
+    expect(wide.memoryBytes.kvCache).toBe(2 * plain.memoryBytes.kvCache);
+  });
+
   it('is asked for the one model that makes it load no other, and keeps stop texts for us', () => {
     const messages = [{ role: 'user' as const, content: 'hi' }];
     const request = { ...EMPTY_REQUEST, messages, stop: ['kyo'], maxTokens: 4 };

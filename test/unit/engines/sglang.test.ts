@@ -2,11 +2,12 @@ import { describe, expect, it } from 'vitest';
 import type { EngineInput } from '../../../src/engines/engine.ts';
 import { EMPTY_REQUEST } from '../../../src/engines/request.ts';
 import type { Machine } from '../../../src/hardware/machine.ts';
+import { kvCacheBytesPerToken } from '../../../src/models/memory.ts';
 import type { ModelInfo } from '../../../src/models/model.ts';
 import { makeWorkload, type WorkloadOverrides } from '../../../src/workloads/presets.ts';
 import { testModel } from '../../fixtures/engines/models.ts';
 import { testMachine } from '../../fixtures/machines/load.ts';
-import { engineOf, hasFlag, planOf, valueOf } from './gpu-cases.ts';
+import { engineOf, hasFlag, planOf, valueOf, withCards } from './gpu-cases.ts';
 
 const engine = engineOf('sglang');
 const H100X8 = testMachine('synthetic-8x-h100');
@@ -58,6 +59,68 @@ describe('several cards', () => {
     const few = planOf(engine, input(B200X8, testModel('mla-671b'), { concurrency: 2 }));
     expect(valueOf(few, '--ep-size')).toBe('8');
     expect(hasFlag(few, '--attn-dp-size')).toBe(false);
+  });
+});
+
+describe('the KV cache', () => {
+  const H200 = testMachine('synthetic-h200');
+  const MODEL = testModel('dense-8b-bf16');
+  const TOKEN_BYTES = kvCacheBytesPerToken(MODEL, 2) ?? 0;
+  const free = (machine: Machine): number => machine.accelerators[0]?.memoryBytesFree ?? 0;
+
+  it('is so many tokens, not all of a large card, and the plan says the bytes of them', () => {
+    const plan = planOf(engine, input(H200, MODEL));
+    expect(valueOf(plan, '--max-total-tokens')).toBe(String(2 * plan.contextTokens));
+    expect(plan.memoryBytes.kvCache).toBe(2 * plan.contextTokens * TOKEN_BYTES);
+    expect(plan.memoryBytes.kvCache).toBeLessThan(0.05 * free(H200));
+  });
+
+  it('is told the same whatever is free just now: who comes later joins the session', () => {
+    const accelerators = H200.accelerators.map((card) => ({ ...card, memoryBytesFree: 40e9 }));
+    const [quiet, busy] = [H200, { ...H200, accelerators }].map((machine) =>
+      planOf(engine, input(machine, MODEL)),
+    );
+    expect(busy?.args).toEqual(quiet?.args);
+  });
+
+  it('of a crowd is no more than its share of the card leaves beside the weights', () => {
+    const crowd = input(withCards(H100X8, 1), MODEL, { concurrency: 40 }, 'agent');
+    const { memoryBytes, args } = planOf(engine, crowd);
+    const tokens = Number(args.find(({ flag }) => flag === '--max-total-tokens')?.value);
+    expect(tokens * TOKEN_BYTES).toBeGreaterThan(memoryBytes.kvCache);
+    expect(memoryBytes.weights + memoryBytes.kvCache).toBeCloseTo(0.88 * free(H100X8), -1);
+  });
+
+  it('of each copy is its own, and a latent one lies whole on every card', () => {
+    const batch = planOf(engine, input(H100X8, MODEL, { concurrency: 64 }, 'batch'));
+    const tokens = Number(valueOf(batch, '--max-total-tokens'));
+    expect(batch.memoryBytes.kvCache).toBe(4 * tokens * TOKEN_BYTES);
+    const latent = testModel('mla-671b');
+    const plan = planOf(engine, input(B200X8, latent));
+    const bytes = (kvCacheBytesPerToken(latent, 2) ?? 0) * 2 * plan.contextTokens;
+    expect(plan.memoryBytes.kvCache).toBe(8 * bytes);
+    // 64 users over eight cards that keep the caches of their own requests: eight on each.
+    const crowd = planOf(engine, input(B200X8, latent, { concurrency: 64 }));
+    const one = planOf(engine, input(B200X8, latent, { concurrency: 8 }));
+    expect(Number(valueOf(crowd, '--max-total-tokens'))).toBeLessThanOrEqual(
+      Number(valueOf(one, '--max-total-tokens')),
+    );
+  });
+
+  it.each([
+    ['nobody knows the attention', null],
+    [
+      'layers keep a state beside the tokens',
+      [
+        ...(MODEL.attention ?? []),
+        { kind: 'linear' as const, layers: 8, stateElements: 1_000_000 },
+      ],
+    ],
+  ])('is its own measurement, and planned as all it takes, where %s', (_, attention) => {
+    const plan = planOf(engine, input(H200, { ...MODEL, attention }));
+    expect(hasFlag(plan, '--max-total-tokens')).toBe(false);
+    const { weights, kvCache } = plan.memoryBytes;
+    expect(weights + kvCache).toBeCloseTo(0.88 * free(H200), -1);
   });
 });
 

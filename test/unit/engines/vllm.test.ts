@@ -43,6 +43,10 @@ describe('several cards', () => {
     expect(plan.parallel).toEqual({ tensor: 1, pipeline: 3 });
     expect(valueOf(plan, '--pipeline-parallel-size')).toBe('3');
     expect(plan.environment['CUDA_VISIBLE_DEVICES']?.split(',')).toHaveLength(3);
+    // 64 layers on three cards are 22, 21 and 21; the context and one block of tokens on each.
+    const tokenBytes = 22 * 8 * (128 + 128) * 2;
+    const bytes = (plan.contextTokens + 128) * tokenBytes;
+    expect(valueOf(plan, '--kv-cache-memory-bytes')).toBe(String(bytes));
   });
 
   it('never share layers unequally: eight heads of the KV cache are not cut in five', () => {
@@ -125,8 +129,40 @@ describe('the KV cache', () => {
   it('on a CPU is whole GiB, and one more where a context fills them to the byte', () => {
     const roomy = { ...RECORDED, memory: { ...RECORDED.memory, bytesAvailable: 64e9 } };
     const plan = planOf(engine, input(roomy, testModel('dense-8b-bf16')));
-    expect(plan.memoryBytes.kvCache).toBe(1024 ** 3);
     expect(plan.environment['VLLM_CPU_KVCACHE_SPACE']).toBe('2');
+    expect(plan.memoryBytes.kvCache).toBe(2 * 1024 ** 3);
+  });
+
+  it('on a CPU fits by the GiB it is told to take, and no context is offered that would not', () => {
+    const model = testModel('dense-8b-bf16');
+    const weights = model.artifacts[0]?.weights?.bytesTotal ?? 0;
+    const cpu = (gibForCache: number): EngineInput =>
+      input(
+        {
+          ...RECORDED,
+          memory: {
+            ...RECORDED.memory,
+            bytesTotal: 256e9,
+            bytesLimit: null,
+            bytesAvailable: weights + (3.5 + gibForCache) * 1024 ** 3,
+          },
+        },
+        model,
+      );
+    const tight = engine.check(cpu(0.9));
+    expect(tight.isOk ? [] : tight.reasons.map(({ code }) => code)).toEqual([
+      'memory-insufficient',
+    ]);
+    expect(JSON.stringify(tight)).not.toContain('`--context');
+    const plan = planOf(engine, cpu(1));
+    expect(plan.environment['VLLM_CPU_KVCACHE_SPACE']).toBe('1');
+    expect(plan.contextTokens).toBeLessThan(8192);
+  });
+
+  it('on a CPU is left to its own measurement where nobody knows the attention', () => {
+    const roomy = { ...RECORDED, memory: { ...RECORDED.memory, bytesAvailable: 64e9 } };
+    const plan = planOf(engine, input(roomy, { ...testModel('dense-8b-bf16'), attention: null }));
+    expect(plan.environment).not.toHaveProperty('VLLM_CPU_KVCACHE_SPACE');
   });
 });
 

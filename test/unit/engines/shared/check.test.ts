@@ -20,7 +20,7 @@ const RULES: CheckRules = {
   formats: [{ format: 'gguf', devices: ['cpu', 'nvidia'] }],
   requirements: REQUIREMENTS,
   fit: () => ({
-    kvBytesPerElement: 2,
+    kvBytesPerElement: () => 2,
     kvCache: 'reserved',
     overheadBytes: () => 0,
     memoryShare: 1,

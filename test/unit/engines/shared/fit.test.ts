@@ -5,7 +5,7 @@ import { fit, OFFLOAD_CODE, type Fit, type FitRules } from '../../../../src/engi
 import { card, GIB, inputOf, machineWith } from './support.ts';
 
 const RULES: FitRules = {
-  kvBytesPerElement: 2,
+  kvBytesPerElement: () => 2,
   kvCache: 'reserved',
   overheadBytes: () => GIB,
   memoryShare: 1,
