@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import llama
-from gguf_file import write_gguf
+from gguf_file import UnreadableError, write_gguf
 from hyperllama_service.events import emit
 from safetensors_file import write_safetensors
 from source import Source, UnsupportedError
@@ -36,12 +36,18 @@ def convert(argv: list[str]) -> int:
     except NotImplementedError as error:
         # What the library says of a block type that it cannot read.
         return _fail("HL_MODEL_FORMAT_UNSUPPORTED", f"its weights cannot be read: {error}")
-    except ValueError as error:
+    except UnreadableError as error:
+        return _fail("HL_CONVERSION_FAILED", str(error))
+    except (ValueError, FileNotFoundError) as error:
         return _fail("HL_MODEL_CORRUPT", str(error))
+    except (ArithmeticError, LookupError, TypeError) as error:
+        # So the reader ends where a file is cut, or its numbers contradict each other.
+        because = f"its header cannot be read: {type(error).__name__}: {error}"
+        return _fail("HL_MODEL_CORRUPT", because)
     except OSError as error:
         # 28 is ENOSPC, 122 EDQUOT.
         is_full = error.errno in (28, 122)
-        return _fail("HL_DISK_FULL" if is_full else "HL_MODEL_CORRUPT", str(error))
+        return _fail("HL_DISK_FULL" if is_full else "HL_CONVERSION_FAILED", str(error))
     emit({"event": "converted", "out": wanted.out})
     return 0
 

@@ -37,8 +37,8 @@ def tensors(source: Source) -> list[Tensor]:
     Raises:
         UnsupportedError: there is a tensor that this table does not know.
     """
-    heads = int(source.need("llama.attention.head_count"))
-    heads_kv = int(source.get("llama.attention.head_count_kv", heads))
+    heads = int(source.need_number("llama.attention.head_count"))
+    heads_kv = int(source.number("llama.attention.head_count_kv", heads))
     permuted = {"attn_q": heads, "attn_k": heads_kv}
     found: list[Tensor] = []
     for name in source.tensors:
@@ -85,9 +85,9 @@ def config(source: Source, dtype: str) -> dict[str, Any]:
     scaling = source.get("llama.rope.scaling.type", "none")
     if scaling != "none" or "rope_freqs.weight" in source.tensors:
         raise UnsupportedError("its positions are scaled, which the converter cannot write yet")
-    heads = int(source.need("llama.attention.head_count"))
-    width = int(source.need("llama.embedding_length"))
-    theta = float(source.get("llama.rope.freq_base", 10_000.0))
+    heads = int(source.need_number("llama.attention.head_count"))
+    width = int(source.need_number("llama.embedding_length"))
+    theta = float(source.number("llama.rope.freq_base", 10_000.0))
     ids = {
         name: source.get(f"tokenizer.ggml.{key}_token_id")
         for name, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding"))
@@ -98,14 +98,14 @@ def config(source: Source, dtype: str) -> dict[str, Any]:
         "dtype": dtype,
         "torch_dtype": dtype,
         "hidden_size": width,
-        "intermediate_size": int(source.need("llama.feed_forward_length")),
-        "num_hidden_layers": int(source.need("llama.block_count")),
+        "intermediate_size": int(source.need_number("llama.feed_forward_length")),
+        "num_hidden_layers": int(source.need_number("llama.block_count")),
         "num_attention_heads": heads,
-        "num_key_value_heads": int(source.get("llama.attention.head_count_kv", heads)),
-        "head_dim": int(source.get("llama.attention.key_length", width // heads)),
+        "num_key_value_heads": int(source.number("llama.attention.head_count_kv", heads)),
+        "head_dim": int(source.number("llama.attention.key_length", width // heads)),
         "hidden_act": "silu",
-        "rms_norm_eps": float(source.need("llama.attention.layer_norm_rms_epsilon")),
-        "max_position_embeddings": int(source.need("llama.context_length")),
+        "rms_norm_eps": float(source.need_number("llama.attention.layer_norm_rms_epsilon")),
+        "max_position_embeddings": int(source.need_number("llama.context_length")),
         # Older readers look for it on the top level only, newer ones below `rope_parameters`.
         "rope_theta": theta,
         "rope_parameters": {"rope_type": "default", "rope_theta": theta},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 from number_types import encode
@@ -49,5 +48,3 @@ def write_safetensors(path: str, tensors: Sequence[Tensor], dtype: str) -> None:
             if data.shape != shape:
                 raise ValueError(f"tensor `{name}` has shape {data.shape}, announced {shape}")
             file.write(data.data)
-        file.flush()
-        os.fsync(file.fileno())

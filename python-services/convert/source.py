@@ -20,7 +20,7 @@ class Source:
     def __init__(self, path: str) -> None:
         self.path = path
         self.reader = gguf.GGUFReader(path)
-        parts = self.get("split.count", 1)
+        parts = self.number("split.count", 1)
         if parts > 1:
             raise UnsupportedError(f"it is one of {parts} parts; join them with llama-gguf-split")
         self.tensors = {tensor.name: tensor for tensor in self.reader.tensors}
@@ -40,6 +40,27 @@ class Source:
         if value is None:
             raise UnsupportedError(f"the file does not say `{name}`")
         return value
+
+    def number(self, name: str, default: float | None) -> Any:
+        """Return the metadata value of this full name, or the default.
+
+        Raises:
+            UnsupportedError: it is something else than one number: a list has one for each layer.
+        """
+        value = self.get(name, default)
+        if value is default or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+            return value
+        kind = type(value).__name__
+        raise UnsupportedError(f"its `{name}` is a {kind}; the converter knows a number only")
+
+    def need_number(self, name: str) -> Any:
+        """Return the number of this full name.
+
+        Raises:
+            UnsupportedError: the file has none.
+        """
+        self.need(name)
+        return self.number(name, None)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor; GGUF stores the fastest dimension first."""

@@ -89,7 +89,7 @@ def write_gguf(path: Path, values: dict[str, np.ndarray], **more: Any) -> Path:
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(HIDDEN)
     writer.add_head_count(HEADS)
-    writer.add_head_count_kv(HEADS_KV)
+    writer.add_head_count_kv(more.get("heads_kv", HEADS_KV))
     writer.add_rope_freq_base(50_000.0)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_tokenizer_model("gpt2")
@@ -102,6 +102,10 @@ def write_gguf(path: Path, values: dict[str, np.ndarray], **more: Any) -> Path:
     writer.add_chat_template(TEMPLATE)
     if "scaling" in more:
         writer.add_rope_scaling_type(more["scaling"])
+    if "alignment" in more:
+        writer.add_custom_alignment(more["alignment"])
+    if "add_bos" in more:
+        writer.add_add_bos_token(more["add_bos"])
     kind = more.get("kind", gguf.GGMLQuantizationType.F32)
     for name, tensor in values.items():
         heads = {"q_proj": HEADS, "k_proj": HEADS_KV}.get(name.split(".")[-2])
@@ -235,11 +239,15 @@ def test_cuts_text_as_the_file_says(tmp_path: Path) -> None:
     assert twelve in ids["n"]
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
-def test_writes_another_gguf_file_with_the_same_metadata(tmp_path: Path, dtype: str) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "more"), [("bfloat16", {}), ("float32", {}), ("float32", {"alignment": 1024})]
+)
+def test_writes_another_gguf_file_with_the_same_metadata(
+    tmp_path: Path, dtype: str, more: dict[str, Any]
+) -> None:
     values = weights()
     kind = gguf.GGMLQuantizationType.Q8_0
-    source = write_gguf(tmp_path / "m.gguf", values, kind=kind)
+    source = write_gguf(tmp_path / "m.gguf", values, kind=kind, **more)
     assert convert(source, tmp_path / "n.gguf", to="gguf", dtype=dtype)[0] == 0
     before, after = gguf.GGUFReader(str(source)), gguf.GGUFReader(str(tmp_path / "n.gguf"))
 
@@ -266,6 +274,8 @@ def test_writes_another_gguf_file_with_the_same_metadata(tmp_path: Path, dtype: 
         ({"extra": ["blk.0.attn_q.bias"]}, "`blk.0.attn_q.bias`"),
         ({"extra": ["rope_freqs.weight"]}, "positions are scaled"),
         ({"scaling": gguf.RopeScalingType.YARN}, "positions are scaled"),
+        ({"heads_kv": [HEADS_KV] * LAYERS}, "`llama.attention.head_count_kv`"),
+        ({"add_bos": True}, "`tokenizer.ggml.add_bos_token`"),
     ],
 )
 def test_refuses_what_it_does_not_know(tmp_path: Path, more: dict[str, Any], word: str) -> None:
@@ -283,6 +293,70 @@ def test_names_a_file_that_is_damaged_or_missing(tmp_path: Path) -> None:
     for name in ("half.gguf", "not.gguf", "missing.gguf"):
         code, event = convert(tmp_path / name, tmp_path / "out", to="gguf", dtype="float32")
         assert (code, event["code"]) == (1, "HL_MODEL_CORRUPT"), name
+
+
+def run_here(script: str, *arguments: str) -> list[dict[str, Any]]:
+    """Run a script in a child that has the converter's modules; return what it emitted."""
+    shared = HERE.parent / "shared"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env={**os.environ, "PYTHONPATH": f"{HERE}:{shared}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+CUT_ANYWHERE = """
+import sys
+from pathlib import Path
+from convert import convert
+whole, header = Path(sys.argv[1]), int(sys.argv[2])
+cut = whole.with_name("cut.gguf")
+# Every place in the fields before the lists, then some of each kind.
+for length in [*range(300), *range(300, header, 97)]:
+    cut.write_bytes(whole.read_bytes()[:length])
+    asked = ["--from", str(cut), "--to", "safetensors", "--dtype", "float32"]
+    convert([*asked, "--out", str(whole.with_name("out"))])
+"""
+
+
+def test_a_file_cut_anywhere_in_its_header_is_damaged(tmp_path: Path) -> None:
+    source = write_gguf(tmp_path / "m.gguf", weights())
+    header = min(int(t.data_offset) for t in gguf.GGUFReader(str(source)).tensors)
+    events = run_here(CUT_ANYWHERE, str(source), str(header))
+    assert len(events) > 300
+    assert {event["code"] for event in events} == {"HL_MODEL_CORRUPT"}
+
+
+def test_does_not_call_damaged_what_may_not_be_read(tmp_path: Path) -> None:
+    source = write_gguf(tmp_path / "m.gguf", weights())
+    # Root may read any file, but nobody opens a folder as one.
+    for path, out, words in (
+        (tmp_path, tmp_path / "out", "Is a directory"),
+        (source, source / "out", "Not a directory"),
+    ):
+        code, event = convert(path, out, to="safetensors", dtype="float32")
+        assert (code, event["code"]) == (1, "HL_CONVERSION_FAILED")
+        assert words in event["because"]
+
+
+WRITES_ZEROS = """
+import sys, gguf
+from convert import convert
+write = gguf.GGUFWriter.write_tensor_data
+gguf.GGUFWriter.write_tensor_data = lambda self, values: write(self, values * 0)
+convert(["--from", sys.argv[1], "--to", "gguf", "--dtype", "float32", "--out", sys.argv[2]])
+"""
+
+
+def test_keeps_no_gguf_file_that_reads_otherwise_than_it_was_written(tmp_path: Path) -> None:
+    source = write_gguf(tmp_path / "m.gguf", weights())
+    events = run_here(WRITES_ZEROS, str(source), str(tmp_path / "n.gguf"))
+    assert [event.get("code") for event in events] == ["HL_CONVERSION_FAILED"]
 
 
 def test_every_line_of_the_lock_is_an_exact_version_with_hashes() -> None:

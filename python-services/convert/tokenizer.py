@@ -46,6 +46,9 @@ def write_tokenizer(source: Source, folder: str) -> None:
         known = ", ".join(f"`{name}`" for name in _SPLITS)
         because = f"its tokenizer is `{model}` with `{split}`; known are `gpt2` with {known}"
         raise UnsupportedError(because)
+    if source.get("tokenizer.ggml.add_bos_token", False):
+        because = "it puts a token before every text (`tokenizer.ggml.add_bos_token`), which"
+        raise UnsupportedError(f"{because} the converter cannot write yet")
     tokens: list[str] = source.need("tokenizer.ggml.tokens")
     kinds: list[int] = source.get("tokenizer.ggml.token_type", [1] * len(tokens))
     document = {
@@ -88,7 +91,7 @@ def _write_settings(source: Source, folder: str, tokens: list[str]) -> None:
     numbers = {name: source.get(f"tokenizer.ggml.{key}_token_id") for name, key in names.items()}
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "model_max_length": int(source.need("llama.context_length")),
+        "model_max_length": int(source.need_number("llama.context_length")),
         "clean_up_tokenization_spaces": False,
         **{
             f"{name}_token": tokens[number]

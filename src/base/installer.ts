@@ -35,6 +35,8 @@ export type InstallOrder =
       /** Made from a file that is here, by a service of ours. */
       readonly kind: 'conversion';
       readonly target: string;
+      /** Under the data folder: it may be locked, swept and replaced; a path of the user's never. */
+      readonly isOurs: boolean;
       /** Of the environment that has what the service needs. */
       readonly python: string;
       readonly service: string;
@@ -54,6 +56,14 @@ export type InstallEvent =
 /** Longest silence of the installer, which reports twice a second while it works. */
 const SILENCE_DEADLINE_MS = 120_000;
 
+/** What is installed, for messages. */
+export interface Installed {
+  readonly name: string;
+  readonly id: string;
+  /** After a failed install, in place of the hint to install engine `id` again. */
+  readonly hint?: string;
+}
+
 export interface RunInstallOptions {
   readonly python: Python;
   readonly env: NodeJS.ProcessEnv;
@@ -67,7 +77,7 @@ export interface RunInstallOptions {
  */
 export async function runInstall(
   order: InstallOrder,
-  what: { readonly name: string; readonly id: string },
+  what: Installed,
   options: RunInstallOptions,
 ): Promise<{ readonly durationMs: number; readonly was: 'new' | 'present' }> {
   await makeFolder(dirname(order.target));
@@ -80,6 +90,16 @@ export async function runInstall(
     // Ctrl-C reaches us alone; the installer ends by the end of its stdin and cleans up.
     detached: true,
   });
+  const ended = new Promise<string | null>((resolve) => {
+    // The interpreter is gone, or no file can be opened any more.
+    child.once('error', ({ message }) => resolve(`\`${options.python.executable}\`: ${message}`));
+    child.once('close', () => resolve(null));
+  });
+  // Without descriptors left, Node makes no streams, whatever the type says.
+  if ((child.stdout as typeof child.stdout | undefined) === undefined) {
+    const because = (await ended) ?? 'it could not be started';
+    return throwFailure('HL_ENGINE_INSTALL_FAILED', because, { order, what });
+  }
   child.stdin.on('error', () => undefined);
   child.stdin.write(`${JSON.stringify(order)}\n`);
   let stderr = '';
@@ -94,13 +114,10 @@ export async function runInstall(
     silence = setTimeout(() => child.kill('SIGKILL'), SILENCE_DEADLINE_MS);
   };
   let last: InstallEvent | null = null;
+  let problem: string | null = null;
   try {
     heard();
     if (options.signal?.aborted === true) onAbort();
-    const closed = new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    });
     for await (const line of createInterface({ input: child.stdout })) {
       heard();
       const event = parseEvent(line);
@@ -108,7 +125,7 @@ export async function runInstall(
       last = event;
       options.onEvent(event);
     }
-    await closed;
+    problem = await ended;
   } finally {
     clearTimeout(silence);
     options.signal?.removeEventListener('abort', onAbort);
@@ -117,14 +134,15 @@ export async function runInstall(
   if (last?.event === 'installed') return { durationMs: last.durationMs, was: last.was };
   if (options.signal?.aborted === true) return fail('HL_CANCELLED', { phase: 'install' });
   const failure = last?.event === 'failed' ? last : null;
-  const because = failure?.because ?? lastLine(stderr) ?? 'the installer ended without a word';
+  const because =
+    failure?.because ?? problem ?? lastLine(stderr) ?? 'the installer ended without a word';
   return throwFailure(failure?.code ?? 'HL_ENGINE_INSTALL_FAILED', because, { order, what });
 }
 
 function throwFailure(
   code: string,
   because: string,
-  { order, what }: { order: InstallOrder; what: { name: string; id: string } },
+  { order, what }: { order: InstallOrder; what: Installed },
 ): never {
   // What a conversion cannot read is the file it came from.
   const file = order.kind === 'conversion' ? what.name : order.target;
@@ -149,7 +167,12 @@ function throwFailure(
   }
   switch (order.kind) {
     case 'environment':
-      return fail('HL_ENGINE_INSTALL_FAILED', { engine: what.name, id: what.id, because });
+      return fail('HL_ENGINE_INSTALL_FAILED', {
+        engine: what.name,
+        id: what.id,
+        because,
+        ...(what.hint === undefined ? {} : { hint: what.hint }),
+      });
     case 'package-file':
       return fail('HL_DOWNLOAD_FAILED', { what: what.name, because });
     case 'conversion':

@@ -1,9 +1,9 @@
 /** `hyperllama convert`: a model's weights in another format, made on this machine. */
-import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { fail } from '../base/errors.ts';
+import { fs } from '../base/fs.ts';
 import { formatDuration } from '../base/units.ts';
 import { InstallProgress } from '../launch/install-progress.ts';
 import {
@@ -15,6 +15,7 @@ import {
 import { artifactName } from '../engines/shared/artifacts.ts';
 import type { Artifact, ModelInfo } from '../models/model.ts';
 import { pullModel, type PullOptions } from '../models/pull.ts';
+import { variantName } from '../models/variants.ts';
 import { describe } from '../pipeline.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
@@ -61,11 +62,14 @@ async function run(ref: string, options: Options, context: Context): Promise<voi
   output.text(`${result.path}\n`);
   const { was, durationMs } = result;
   const how = was === 'present' ? 'was there already' : `made in ${formatDuration(durationMs)}`;
-  output.note(` ${format} ${dtype} of ${model.name}, ${how}`);
+  output.note(` ${format} ${dtype} of ${model.name}, ${how}, from \`${result.source}\``);
 }
 
 type Wanted = Pick<Conversion, 'format' | 'dtype'> & { readonly out: string | null };
-type Result = Awaited<ReturnType<typeof convertModel>> & { readonly path: string };
+type Result = Awaited<ReturnType<typeof convertModel>> & {
+  readonly path: string;
+  readonly source: string;
+};
 
 async function convert(model: ModelInfo, wanted: Wanted, pulling: PullOptions): Promise<Result> {
   const { format, dtype, out } = wanted;
@@ -87,21 +91,26 @@ async function convert(model: ModelInfo, wanted: Wanted, pulling: PullOptions): 
   }
   const name = `${basename(path, '.gguf')}.${quantization}${format === 'gguf' ? '.gguf' : ''}`;
   const target = resolve(out ?? name);
-  if (existsSync(target)) {
+  // A link that leads nowhere is in the way too.
+  if (fs.lstatSync(target, { throwIfNoEntry: false }) !== undefined) {
     const expected = 'a path where nothing is yet';
     return fail('HL_OPTION_INVALID', { option: '--out', value: target, expected });
   }
   const bytesOnDisk = (model.parametersTotal ?? 0) * (dtype === 'bfloat16' ? 2 : 4);
-  const conversion = { source: path, target, format, dtype, bytesOnDisk };
-  return { ...(await convertModel(conversion, pulling)), path: target };
+  const conversion = { source: path, target, isOurs: false, format, dtype, bytesOnDisk };
+  return { ...(await convertModel(conversion, pulling)), path: target, source: path };
 }
 
 /** What is converted: the GGUF file that is here, or the one that can be fetched. */
 function sourceOf(model: ModelInfo): Artifact {
   const files = model.artifacts.filter(({ format }) => format === 'gguf');
-  const source =
-    files.find((artifact) => artifact.path !== null && !isMade(artifact)) ??
-    files.find(({ origin }) => origin === 'catalog');
+  const here = files.filter((artifact) => artifact.path !== null && !isMade(artifact));
+  if (here.length > 1) {
+    const names = here.map((file) => `\`${variantName(file)}\` (\`${file.path}\`)`).join(', ');
+    const expected = `one GGUF file, by \`:VARIANT\` or by its path; there are ${names}`;
+    return fail('HL_OPTION_INVALID', { option: '<model>', value: model.ref, expected });
+  }
+  const source = here[0] ?? files.find(({ origin }) => origin === 'catalog');
   if (source !== undefined) return source;
   const has = [...new Set(model.artifacts.map(artifactName))].join(', ');
   const because = `only GGUF files are converted, it is there as ${has}`;

@@ -8,8 +8,8 @@ import { listIfAny } from '../base/fs.ts';
 import { servicesFolder, type Paths } from '../base/paths.ts';
 import { isPidAlive } from '../base/pid.ts';
 
-/** Folders of one engine or model each lie in these. */
-const GROUPS = ['engines', 'models'];
+/** Folders of one engine, model or tool each lie in these. */
+const GROUPS = ['engines', 'models', 'tools'];
 /** `1.2.0-cpu.staging-4711`; the number is the pid of who made it. */
 const STAGING = /\.staging-(?:removed-)?(\d+)$/;
 /** Gigabytes in tens of thousands of files, on a slow disk. */

@@ -12,7 +12,8 @@ import { artifactName } from '../engines/shared/artifacts.ts';
 import { recipeFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { fetchableArtifact, hubDownloadCommand } from '../models/catalog.ts';
-import { pullModel } from '../models/pull.ts';
+import { converterBytesMissing } from '../models/convert.ts';
+import { fileIfHere, pullModel } from '../models/pull.ts';
 import { hubFolder } from '../models/store-hub.ts';
 import { environmentOf, installEnvironment } from './environment.ts';
 import { InstallProgress } from './install-progress.ts';
@@ -168,9 +169,15 @@ function announce(lacking: Lacking, recipe: EnvironmentRecipe | null, context: C
   const { name, ref, artifact } = plan.model;
   const fetchable = artifact.path === null ? fetchableArtifact(ref) : null;
   if (fetchable === null) return;
-  const size = formatBytes(fetchable.bytesDownload);
-  context.output.note(` download ${name}: ${size}, a small model for trying things out`);
+  if (fileIfHere(fetchable, context.paths.data) === null) {
+    const size = formatBytes(fetchable.bytesDownload);
+    context.output.note(` download ${name}: ${size}, a small model for trying things out`);
+  }
   if (artifact.origin !== 'conversion' || artifact.bytesOnDisk === null) return;
+  const bytesMissing = converterBytesMissing(context.paths.data);
+  if (bytesMissing > 0) {
+    context.output.note(` download the converter: ${formatBytes(bytesMissing)}`);
+  }
   context.output.note(
     ` convert ${name} to ${artifactName(artifact)}: ${formatBytes(artifact.bytesOnDisk)} on disk`,
   );

@@ -31,9 +31,17 @@ export async function describeDemo(variant: string | null, dataFolder: string): 
 
 /**
  * What was fetched was checked against its sha256 before it was put there, so another size is
- * another file. What was made appeared whole.
+ * another file. What was made appeared whole; a folder of weights without one of its two files is
+ * made again.
  */
-async function isHere(path: string, { origin, bytesOnDisk }: Artifact): Promise<boolean> {
+async function isHere(path: string, { origin, format, bytesOnDisk }: Artifact): Promise<boolean> {
+  if (origin !== 'conversion') return (await fileSize(path)) === bytesOnDisk;
+  const names = format === 'gguf' ? [''] : ['config.json', 'model.safetensors'];
+  const sizes = await Promise.all(names.map(async (name) => await fileSize(join(path, name))));
+  return !sizes.includes(null);
+}
+
+async function fileSize(path: string): Promise<number | null> {
   const stats = await stat(path).catch(() => null);
-  return stats !== null && (origin === 'conversion' || stats.size === bytesOnDisk);
+  return stats?.isFile() === true ? stats.size : null;
 }

@@ -4,6 +4,7 @@
  * hubs come later.
  */
 import { join } from 'node:path';
+import { fs } from '../base/fs.ts';
 import { runInstall, type RunInstallOptions } from '../base/installer.ts';
 import { madeArtifact, type FetchableArtifact } from './catalog-demo.ts';
 import { fetchableArtifact } from './catalog.ts';
@@ -14,6 +15,8 @@ export type PullOptions = RunInstallOptions & { readonly dataFolder: string };
 
 export interface Pulled {
   readonly path: string;
+  /** The file that was fetched; `path` is made from it or is the same. */
+  readonly source: string;
   readonly durationMs: number;
   readonly was: 'new' | 'present';
 }
@@ -34,13 +37,23 @@ export async function pullModel(
     {
       source: fetched.path,
       target: path,
+      isOurs: true,
       format: made.format,
       dtype: made.quantization === 'bf16' ? 'bfloat16' : 'float32',
       bytesOnDisk: made.bytesOnDisk,
     },
     options,
   );
-  return { path, durationMs: fetched.durationMs + durationMs, was };
+  return { path, source: fetched.path, durationMs: fetched.durationMs + durationMs, was };
+}
+
+/** Where the file lies, when one of its size is there; the fetch itself compares the sha256. */
+export function fileIfHere(
+  { file, bytesOnDisk }: FetchableArtifact,
+  dataFolder: string,
+): string | null {
+  const path = join(dataFolder, file);
+  return fs.statSync(path, { throwIfNoEntry: false })?.size === bytesOnDisk ? path : null;
 }
 
 /** Checked by its sha256. */
@@ -55,5 +68,5 @@ async function fetchFile(
     { name: ref, id: ref },
     options,
   );
-  return { path, ...result };
+  return { path, source: path, ...result };
 }

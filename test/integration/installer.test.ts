@@ -135,6 +135,54 @@ describe('a file of a package', () => {
   });
 });
 
+describe('an installer that cannot be started', () => {
+  const environment: InstallOrder = {
+    kind: 'environment',
+    target: '',
+    lock: '',
+    index: null,
+    service: '',
+    version: '1.0.0',
+    recipe: 'any',
+    bytesDownload: 1,
+    bytesOnDisk: 1,
+  };
+
+  it('is a failed install, with a hint of its own where it has one', async () => {
+    const { python } = await testContext(home.path);
+    const gone = { ...(await python()), executable: join(home.path, 'no-python') };
+    const running = runInstall(
+      { ...environment, target: target() },
+      { name: 'the tool', id: 'tool', hint: 'do it again' },
+      { python: gone, env: process.env, signal: null, onEvent: () => undefined },
+    );
+    await expect(running).rejects.toMatchObject({
+      code: 'HL_ENGINE_INSTALL_FAILED',
+      hint: 'do it again',
+      message: expect.stringMatching(/no-python`: spawn .*ENOENT/),
+    });
+  });
+
+  it('because no file can be opened any more is a failed install too', async () => {
+    const installer = new URL('../../src/base/installer.ts', import.meta.url).href;
+    const script = `
+      import { openSync } from 'node:fs';
+      import { runInstall } from ${JSON.stringify(installer)};
+      const options = { python: { executable: 'python3' }, env: process.env, signal: null, onEvent() {} };
+      const order = ${JSON.stringify({ ...environment, target: target() })};
+      try { for (;;) openSync('/dev/null', 'r'); } catch {}
+      await runInstall(order, { name: 'x', id: 'x' }, options).catch(({ code }) => console.log(code));`;
+    const node = `"${process.execPath}" --input-type=module -`;
+    const { spawnSync } = await import('node:child_process');
+    const result = spawnSync('sh', ['-c', `ulimit -n 256; ${node}`], {
+      input: script,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    expect([result.stdout.trim(), result.status]).toEqual(['HL_ENGINE_INSTALL_FAILED', 0]);
+  });
+});
+
 describe('an install that is given up', () => {
   it('ends with its downloader and keeps nothing half-made', async () => {
     let connections = 0;

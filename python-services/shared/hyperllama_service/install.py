@@ -5,7 +5,6 @@ The end of stdin aborts it. One install of a target at a time, by a lock that th
 
 from __future__ import annotations
 
-import glob
 import os
 import select
 import shutil
@@ -13,12 +12,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from .describe import MARKER
 from .events import decode, emit
 from .install_job import InstallError, Job
-from .install_kinds import make_conversion, make_environment, make_package_file, sha256_of
+from .install_kinds import make_conversion, make_environment, make_package_file
 from .install_run import Caller, CancelledError, StalledError
+from .install_target import clear, is_present
 from .locks import try_lock
+from .sweep import sweep_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,8 +96,11 @@ def read_order() -> dict[str, Any]:
     if wrong or not os.path.isabs(order["target"]):
         because = f"the order lacks or misspells {', '.join(wrong or ['target'])}"
         raise InstallError("HL_ENGINE_INSTALL_FAILED", because)
-    if order["kind"] == "conversion" and not _is_list_of_texts(order.get("arguments")):
-        raise InstallError("HL_ENGINE_INSTALL_FAILED", "the order's `arguments` are no texts")
+    if order["kind"] == "conversion" and not (
+        _is_list_of_texts(order.get("arguments")) and isinstance(order.get("isOurs"), bool)
+    ):
+        because = "the order's `arguments` are no texts, or its `isOurs` is no boolean"
+        raise InstallError("HL_ENGINE_INSTALL_FAILED", because)
     if not isinstance(order.setdefault("index", None), (str, type(None))):
         raise InstallError("HL_ENGINE_INSTALL_FAILED", "the order's `index` is not a string")
     return order
@@ -124,24 +127,28 @@ def _install(order: dict[str, Any], caller: Caller) -> tuple[str, str | None]:
     """Return whether it is `new` or was `present`, and what installed it."""
     target = order["target"]
     os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+    if not order.get("isOurs", True):
+        # In a folder of the user's nothing is ours to lock, to sweep or to replace.
+        return "new", _make(order, caller, lock=None)
     lock = _wait_for_lock(f"{target}.lock", caller)
     try:
-        # Only a killed installer leaves a staging folder, and we hold its lock now.
-        for stale in glob.glob(f"{glob.escape(target)}.staging-*"):
-            shutil.rmtree(stale, ignore_errors=True)
-        if _is_present(order):
-            return "present", None
-        _check_disk(order)
-        staging = f"{target}.staging-{os.getpid()}"
-        os.mkdir(staging, 0o700)
-        try:
-            job = Job(order, staging, caller=caller, lock=lock)
-            _clear(target)
-            return "new", MAKERS[order["kind"]](job)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+        sweep_target(target)
+        return ("present", None) if is_present(order) else ("new", _make(order, caller, lock=lock))
     finally:
         os.close(lock)
+
+
+def _make(order: dict[str, Any], caller: Caller, *, lock: int | None) -> str | None:
+    _check_disk(order)
+    staging = f"{order['target']}.staging-{os.getpid()}"
+    os.mkdir(staging, 0o700)
+    try:
+        job = Job(order, staging, caller=caller, lock=lock)
+        if lock is not None:
+            clear(order["target"])
+        return MAKERS[order["kind"]](job)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _wait_for_lock(path: str, caller: Caller) -> int:
@@ -159,24 +166,6 @@ def _wait_for_lock(path: str, caller: Caller) -> int:
             emit({"event": "waiting"})
         caller.check()
         time.sleep(WAIT_STEP_S)
-
-
-def _is_present(order: dict[str, Any]) -> bool:
-    target = order["target"]
-    if order["kind"] == "environment":
-        return os.path.isfile(os.path.join(target, MARKER))
-    if order["kind"] == "conversion":
-        # It was renamed into place when it was whole.
-        return os.path.exists(target)
-    return os.path.isfile(target) and sha256_of(target) == order["sha256"]
-
-
-def _clear(target: str) -> None:
-    """Remove what an install left that ended between its last two steps, or a damaged file."""
-    if os.path.isdir(target) and not os.path.islink(target):
-        shutil.rmtree(target)
-    elif os.path.lexists(target):
-        os.unlink(target)
 
 
 def _check_disk(order: dict[str, Any]) -> None:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from .events import decode, emit
 from .install_failures import classify_failure
 from .install_index import why_unreachable
-from .install_run import Progress, folder_bytes, run_child, source_bytes
+from .install_run import (
+    QUIET_LIMIT_S,
+    Progress,
+    StalledError,
+    folder_bytes,
+    run_child,
+    source_bytes,
+)
 from .install_tools import NoInstallerError, Tool, child_environment, choose_tool
 
 if TYPE_CHECKING:
@@ -24,6 +31,8 @@ _FETCHED = re.compile(r"Installing collected|Prepared \d")
 _LINKED = re.compile(r"Installed \d")
 # More than an environment without packages takes: uv has begun to put them there.
 LINKED_BYTES_MIN = 1024 * 1024
+QUIET_PHASES = ("prepare", "convert")
+STALLED = {"download": "HL_DOWNLOAD_FAILED", "convert": "HL_CONVERSION_FAILED"}
 
 
 class InstallError(Exception):
@@ -38,7 +47,9 @@ class InstallError(Exception):
 class Job:
     """Works in a staging folder that only the holder of the lock touches."""
 
-    def __init__(self, order: dict[str, Any], staging: str, *, caller: Caller, lock: int) -> None:
+    def __init__(
+        self, order: dict[str, Any], staging: str, *, caller: Caller, lock: int | None
+    ) -> None:
         self.order = order
         self.staging = staging
         temporary = os.path.join(staging, ".tmp")
@@ -93,6 +104,8 @@ class Job:
             return
         self._phase = phase
         emit({"event": "phase", "name": phase})
+        if phase in QUIET_PHASES:
+            self._progress.stall_limit_s = QUIET_LIMIT_S
         totals = {"download": self.order["bytesDownload"], "install": self.order["bytesOnDisk"]}
         if phase == "compile":
             totals[phase] = source_bytes(self.staging)[1]
@@ -104,14 +117,18 @@ class Job:
         Raises:
             InstallError: it failed.
         """
-        code, lines = run_child(
-            command,
-            self.environment if environment is None else environment,
-            caller=self._caller,
-            progress=self._progress,
-            lock=self._lock,
-            on_line=self._hear,
-        )
+        try:
+            code, lines = run_child(
+                command,
+                self.environment if environment is None else environment,
+                caller=self._caller,
+                progress=self._progress,
+                lock=self._lock,
+                on_line=self._hear,
+            )
+        except StalledError as error:
+            code_stalled = STALLED.get(self._phase, "HL_ENGINE_INSTALL_FAILED")
+            raise InstallError(code_stalled, f"phase `{self._phase}`: {error}") from error
         if code != 0:
             raise InstallError(*self._failure(code, lines))
         return lines

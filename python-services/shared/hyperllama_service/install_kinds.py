@@ -93,8 +93,7 @@ def make_package_file(job: Job) -> str:
     if found != order["sha256"]:
         because = f"its sha256 is {found}, expected {order['sha256']}"
         raise InstallError("HL_MODEL_CORRUPT", because)
-    with open(source, "rb") as file:
-        os.fsync(file.fileno())
+    _sync(source)
     os.replace(source, order["target"])
     return f"{tool.name} {tool.version}"
 
@@ -105,11 +104,31 @@ def make_conversion(job: Job) -> None:
     Raises:
         InstallError: with the code that the service gave.
     """
-    order = job.order
+    order, target = job.order, job.order["target"]
+    _refuse_taken(target)
     job.enter("convert")
     made = os.path.join(job.staging, "made")
     job.run([order["python"], order["service"], "convert", *order["arguments"], "--out", made])
-    os.replace(made, order["target"])
+    files = [os.path.join(made, name) for name in os.listdir(made)] if os.path.isdir(made) else []
+    for path in (*files, made):
+        _sync(path)
+    _refuse_taken(target)
+    os.replace(made, target)
+    _sync(os.path.dirname(target))
+
+
+def _refuse_taken(target: str) -> None:
+    if os.path.lexists(target):
+        raise InstallError("HL_CONVERSION_FAILED", f"`{target}` is there already")
+
+
+def _sync(path: str) -> None:
+    """Wait until a file or folder is on the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def sha256_of(path: str) -> str:

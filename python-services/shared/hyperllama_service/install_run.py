@@ -22,6 +22,8 @@ PROGRESS_STEP_S = 0.4
 MEASURE_SHARE_MAX = 0.2
 # No growth, no line: uv and pip have their own shorter limits for a silent server.
 STALL_LIMIT_S = 300.0
+# For what is silent while it computes; a proof that takes too long says so itself, after 300 s.
+QUIET_LIMIT_S = 900.0
 KILL_GRACE_S = 2.0
 LINES_MAX = 200
 READ_BYTES = 64 * 1024
@@ -60,6 +62,7 @@ class Progress:
     def __init__(self, size: Callable[[], int], bytes_total: int | None) -> None:
         self._size = size
         self.bytes_total = bytes_total
+        self.stall_limit_s = STALL_LIMIT_S
         self._most = 0
         self._said = 0.0
         self._measure_at = 0.0
@@ -94,7 +97,7 @@ def run_child(
     *,
     caller: Caller,
     progress: Progress,
-    lock: int,
+    lock: int | None,
     on_line: Callable[[str], None] = lambda _: None,
 ) -> tuple[int, list[str]]:
     """Run to the end; the child holds the lock too, so that it is never freed under it.
@@ -118,7 +121,7 @@ def run_child(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        pass_fds=[lock],
+        pass_fds=[] if lock is None else [lock],
         start_new_session=True,
         preexec_fn=die_with_us,
     )
@@ -130,8 +133,8 @@ def run_child(
             caller.check()
             now = time.monotonic()
             progress.tell(now)
-            if now - progress.changed > STALL_LIMIT_S:
-                raise StalledError(f"nothing happened for {STALL_LIMIT_S:.0f} s")
+            if now - progress.changed > progress.stall_limit_s:
+                raise StalledError(f"nothing happened for {progress.stall_limit_s:.0f} s")
             fd = child.stdout.fileno()
             # Stdin too: the caller's end is then seen at once.
             if fd not in select.select([fd, 0], [], [], PROGRESS_STEP_S / 4)[0]:

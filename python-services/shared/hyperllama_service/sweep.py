@@ -6,13 +6,24 @@ Only what no running install holds: each staging folder is removed under the loc
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 
 from .events import emit
 from .locks import try_lock
 
-MARK = ".staging-"
+# What we name so ends in the pid of who made it; `removed` by a removal that was killed.
+STAGING = re.compile(r"(.+)\.staging-(?:removed-)?\d+")
+
+
+def sweep_target(target: str) -> None:
+    """Remove what killed installers of this target left; the caller holds its lock."""
+    folder, name = os.path.split(target)
+    for entry in os.listdir(folder):
+        found = STAGING.fullmatch(entry)
+        if found is not None and found[1] == name:
+            shutil.rmtree(os.path.join(folder, entry), ignore_errors=True)
 
 
 def sweep_folder(folder: str) -> None:
@@ -22,10 +33,10 @@ def sweep_folder(folder: str) -> None:
     except (FileNotFoundError, NotADirectoryError):
         return
     for name in names:
-        target, mark, _ = name.partition(MARK)
-        if not mark:
+        found = STAGING.fullmatch(name)
+        if found is None:
             continue
-        lock = try_lock(os.path.join(folder, f"{target}.lock"))
+        lock = try_lock(os.path.join(folder, f"{found[1]}.lock"))
         if lock is None:
             continue
         try:

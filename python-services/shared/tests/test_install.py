@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -20,11 +21,12 @@ from typing import Any
 
 import pytest
 from guarded import DEADLINE_S, SHARED, until
-from hyperllama_service import install_tools
+from hyperllama_service import install_job, install_tools
 from hyperllama_service.install_failures import classify_failure
 from hyperllama_service.install_index import why_unreachable
 from hyperllama_service.install_job import UvCache
-from hyperllama_service.install_run import source_bytes
+from hyperllama_service.install_kinds import make_conversion
+from hyperllama_service.install_run import Caller, Progress, StalledError, source_bytes
 from hyperllama_service.install_tools import Tool
 from package_index import PackageIndex, wheel
 
@@ -44,6 +46,15 @@ if sys.argv[1] == "prepare":
 else:
     import stand_in
     emit(event="described", version=stand_in.VERSION, build="stand-in", devices=["cpu"])
+"""
+
+
+CONVERTER = """
+import os, sys
+out = sys.argv[-1]
+os.mkdir(out)
+for name in ("config.json", "model.safetensors"):
+    with open(os.path.join(out, name), "w") as file: file.write("made")
 """
 
 
@@ -133,6 +144,11 @@ class Place:
             "sha256": hashlib.sha256(WEIGHTS).hexdigest(),
         }
         return self.start(**{**order, **more})
+
+    def start_conversion(self, target: Path, **more: Any) -> Install:
+        self.service.write_text(CONVERTER)
+        order = {"python": sys.executable, "arguments": [], "bytesDownload": 0, "isOurs": False}
+        return self.start(**{"kind": "conversion", "target": str(target), **order, **more})
 
     @property
     def file(self) -> Path:
@@ -444,6 +460,115 @@ def test_sweeps_what_nobody_works_in_and_nothing_else(any_place: Place) -> None:
     assert whole.exists()
     any_place.index.go_on.set()
     assert install.wait("installed")["was"] == "new"
+
+
+def test_a_conversion_leaves_alone_what_lies_beside_a_path_of_the_user(any_place: Place) -> None:
+    folder = any_place.folder / "own"
+    for name in ("model.staging-photos", "model.staging-4711"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "photo").touch()
+    (folder / "model.lock").write_text("of somebody else")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    installed = any_place.start_conversion(folder / "model").wait("installed")
+    assert installed["was"] == "new"
+    assert all(path.read_bytes() == data for path, data in before.items())
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["model", "model.lock", "model.staging-4711", "model.staging-photos"]
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "file"])
+def test_a_conversion_takes_no_place_that_is_taken(any_place: Place, kind: str) -> None:
+    target = any_place.folder / "own"
+    if kind == "link":
+        target.symlink_to("nowhere")
+    elif kind == "folder":
+        target.mkdir()
+    else:
+        target.write_text("of the user")
+    failed = any_place.start_conversion(target).wait("failed")
+    assert failed["code"] == "HL_CONVERSION_FAILED"
+    assert "is there already" in failed["because"]
+    assert os.path.lexists(target)
+    assert not (target / "config.json").exists()
+
+
+def test_believes_a_conversion_of_ours_only_when_it_is_whole(any_place: Place) -> None:
+    target = any_place.folder / "models" / "m" / "safetensors-bf16"
+    (target.parent / f"{target.name}.staging-4711").mkdir(parents=True)
+    target.mkdir()
+    (target / "config.json").touch()
+    assert any_place.start_conversion(target, isOurs=True).wait("installed")["was"] == "new"
+    assert (target / "model.safetensors").exists()
+    assert any_place.start_conversion(target, isOurs=True).wait("installed")["was"] == "present"
+    names = sorted(path.name for path in target.parent.iterdir())
+    assert names == ["safetensors-bf16", "safetensors-bf16.lock"]
+
+
+def test_a_conversion_is_on_the_disk_before_it_is_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    made, target = tmp_path / "made", tmp_path / "target"
+    made.mkdir()
+    (made / "config.json").touch()
+
+    class Made:
+        def __init__(self) -> None:
+            self.staging = str(tmp_path)
+            self.order = {"python": "", "service": "", "arguments": [], "target": str(target)}
+
+        def enter(self, _: str) -> None:
+            """Nothing to tell."""
+
+        def run(self, _: object) -> None:
+            """It is made."""
+
+    def put(source: str, place: str) -> None:
+        assert synced == [(made / "config.json").stat().st_ino, made.stat().st_ino]
+        os.rename(source, place)
+
+    monkeypatch.setattr(os, "replace", put)
+    make_conversion(Made())  # type: ignore[arg-type]
+    assert synced[2:] == [tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize("part", ["bin/python", "lib"])
+def test_makes_an_environment_again_whose_python_is_gone(any_place: Place, part: str) -> None:
+    assert any_place.start().wait("installed")["was"] == "new"
+    (any_place.target / part).rename(any_place.target / "gone")
+    assert any_place.start().wait("installed")["was"] == "new"
+    assert not (any_place.target / "gone").exists()
+
+
+@pytest.mark.parametrize(
+    ("phase", "code"),
+    [
+        ("download", "HL_DOWNLOAD_FAILED"),
+        ("prepare", "HL_ENGINE_INSTALL_FAILED"),
+        ("convert", "HL_CONVERSION_FAILED"),
+    ],
+)
+def test_says_in_which_phase_nothing_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phase: str, code: str
+) -> None:
+    limits: list[float] = []
+
+    def stall(*_: object, progress: Progress, **__: object) -> None:
+        limits.append(progress.stall_limit_s)
+        raise StalledError("nothing happened")
+
+    monkeypatch.setattr(install_job, "run_child", stall)
+    order = {"kind": "environment", "index": None, "bytesDownload": 1, "bytesOnDisk": 1}
+    job = install_job.Job(order, str(tmp_path), caller=Caller(), lock=None)
+    job.enter(phase)
+    with pytest.raises(install_job.InstallError) as caught:
+        job.run([])
+    assert (caught.value.code, phase in caught.value.because) == (code, True)
+    proofs = "".join(path.read_text() for path in Path(SHARED).parent.glob("*/proof.py"))
+    deadlines = [float(text) for text in re.findall(r"_DEADLINE_S = ([\d.]+)", proofs)]
+    # A proof that takes too long says so itself.
+    assert (limits[0] > max(deadlines)) == (phase != "download")
 
 
 def test_two_at_once_make_one_environment(any_place: Place) -> None:

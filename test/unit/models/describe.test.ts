@@ -338,6 +338,12 @@ describe('a short name', () => {
       ['gguf', null, 'conversion'],
     ]);
     const folder = dirname(put('data/models/smollm2-135m/safetensors-bf16/config.json'));
+    // Without its weights it is not one.
+    expect(await made('smollm2:135m:safetensors')).toEqual([
+      ['safetensors', null, 'conversion'],
+      ['safetensors', null, 'conversion'],
+    ]);
+    put('data/models/smollm2-135m/safetensors-bf16/model.safetensors');
     expect(await made('smollm2:135m:safetensors')).toEqual([
       ['safetensors', folder, 'conversion'],
       ['safetensors', null, 'conversion'],
@@ -473,6 +479,7 @@ describe('listLocalModels', () => {
   it('lists what every store has, broken ones with their problem', async () => {
     put(join('data', DEMO.file));
     put('data/models/smollm2-135m/safetensors-bf16/config.json');
+    put('data/models/smollm2-135m/safetensors-bf16/model.safetensors');
     putGgufRepo('org/Good-GGUF', ['Good-Q4_1.gguf']);
     putRepo('org/Empty', () => undefined);
     const broken = putGgufRepo('org/Unfinished', ['Tiny-Q4_1.gguf']);
