@@ -134,8 +134,8 @@ describe('in an empty home', () => {
 
       FORMAT       QUANT  BITS/WEIGHT  SIZE     WHERE
       gguf         Q4_1   5.74         94 MiB   fetched when needed
-      safetensors  bf16   16.00        259 MiB  made when needed
-      safetensors  fp32   32.00        516 MiB  made when needed
+      safetensors  bf16   16.00        257 MiB  made when needed
+      safetensors  fp32   32.00        513 MiB  made when needed
       gguf         bf16   16.00        258 MiB  made when needed
       gguf         fp32   32.00        515 MiB  made when needed
 

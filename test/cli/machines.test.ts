@@ -56,7 +56,7 @@ describe('plan', () => {
         MLX: mlx 4bit needs 18.2 GiB (weights 17.2 GiB + KV cache 512 MiB for 2,048 tokens + 512 MiB of its own) but 5.5 GiB is free in main memory
         SGLang: computes on NVIDIA GPUs, AMD GPUs, not on the CPU
         TensorRT-LLM: computes on NVIDIA GPUs, not on the CPU
-        vLLM: safetensors bf16 needs 65.0 GiB (weights 61.0 GiB + KV cache 512 MiB for 2,048 tokens + 3.5 GiB of its own) but 5.5 GiB is free in main memory
+        vLLM: safetensors bf16 needs 65.5 GiB (weights 61.0 GiB + KV cache 1.0 GiB for 2,048 tokens + 3.5 GiB of its own) but 5.5 GiB is free in main memory
 
       hint: a model of at most 8.2 B parameters in Q4_K_M would fit"
     `);
@@ -76,7 +76,7 @@ describe('plan', () => {
         MLX: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; mlx 4bit needs 1378.1 GiB (weights 4.3 GiB + KV cache 1373.3 GiB for 10,000,000 tokens + 512 MiB of its own) but 5.5 GiB is free in main memory
         SGLang: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; computes on NVIDIA GPUs, AMD GPUs, not on the CPU
         TensorRT-LLM: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; computes on NVIDIA GPUs, not on the CPU
-        vLLM: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; safetensors bf16 needs 1392.0 GiB (weights 15.3 GiB + KV cache 1373.3 GiB for 10,000,000 tokens + 3.5 GiB of its own) but 5.5 GiB is free in main memory
+        vLLM: 10,000,000 tokens of context are asked for, Qwen3-8B was made for 40,960; safetensors bf16 needs 1392.8 GiB (weights 15.3 GiB + KV cache 1374.0 GiB for 10,000,000 tokens + 3.5 GiB of its own) but 5.5 GiB is free in main memory
 
       hint: use \`--context 40960\`"
     `);
