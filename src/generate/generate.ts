@@ -4,7 +4,7 @@
  * keeps what had been said.
  */
 import { HyperLlamaError } from '../base/errors.ts';
-import { postStream, StreamBroken, type StreamEnd } from '../base/http.ts';
+import { getText, postStream, StreamBroken, type StreamEnd } from '../base/http.ts';
 import { readErrorBody, type FinishReason, type Part, type Usage } from '../engines/parts.ts';
 import type { GenerateRequest, RequestWarning } from '../engines/request.ts';
 import type { Session } from '../launch/session.ts';
@@ -45,8 +45,8 @@ const FIRST_BYTE_DEADLINE_MS = 20 * 60_000;
 const SILENCE_DEADLINE_MS = 120_000;
 /** From a broken answer to the engine's end: MAX takes 2 s and more to end what a crash left of it. */
 const EXIT_WORD_MS = 10_000;
-/** From an error in the stream to the same: vLLM says that its core has died, and ends in a second. */
-const LAST_WORD_MS = 3_000;
+/** A health page on loopback; who takes longer is not well. */
+const HEALTH_DEADLINE_MS = 1_000;
 
 /**
  * @throws HL_CONTEXT_EXCEEDED, HL_REQUEST_INVALID, HL_ENGINE_EXITED, HL_ENGINE_OUT_OF_MEMORY,
@@ -90,7 +90,9 @@ export async function generate(
   if (answer.problem !== null || answer.finishReason === null) {
     const problem = answer.problem ?? 'the stream ended without a finish reason';
     const because = session.withoutKey(problem);
-    const exit = await session.exitWithin(answer.problem === null ? EXIT_WORD_MS : LAST_WORD_MS);
+    // vLLM tells the stream that its core has died before it ends itself.
+    const isWell = answer.problem !== null && (await isHealthy(session));
+    const exit = await session.exitWithin(isWell ? 0 : EXIT_WORD_MS);
     if (exit !== null) throw exitError(exit, { session, text: answer.text });
     const params = { engine: engine.name, because, text: answer.text };
     throw new HyperLlamaError('HL_ENGINE_PROTOCOL', params);
@@ -109,6 +111,12 @@ export async function generate(
     },
     warnings: adapted.warnings,
   };
+}
+
+async function isHealthy({ facts }: Session): Promise<boolean> {
+  const limits = { deadlineMs: HEALTH_DEADLINE_MS, signal: null };
+  const page = await getText(facts.address, facts.plan.readiness.path, limits);
+  return page?.status === 200;
 }
 
 /** Aborted with either; the second one is there only for answers that we stop ourselves. */

@@ -189,6 +189,19 @@ describe('a broken answer', () => {
     const error = await failure(run(test));
     expect([error.code, error.details['because']]).toEqual(['HL_ENGINE_PROTOCOL', 'decode failed']);
   });
+
+  it('with an error event of an engine that is dying is told by its end', async () => {
+    const body = [chunk({ content: 'one' }), 'data: {"error":{"message":"core died"}}\n\n'];
+    await using test = await testSession((request, response) => {
+      if (request.method === 'POST') return void response.end(body.join(''));
+      // The health page: this engine is on its way out.
+      response.writeHead(503).end();
+      const exited = { event: 'exited', code: 0, signal: null, isOom: false };
+      test.guard({ ...exited, isWanted: false, tail: [] });
+    });
+    const error = await failure(run(test));
+    expect([error.code, error.details['text']]).toEqual(['HL_ENGINE_EXITED', 'one']);
+  });
 });
 
 describe('a cancelled answer', () => {
