@@ -11,7 +11,8 @@ const UNKNOWN = ['unknown', 'unknown', 'unknown'] as const;
 
 export default function command(): Command {
   return createCommand('ps', 'what runs').action(async (options: CommonOptions) => {
-    const context = await createContext(options);
+    const mistakes: string[] = [];
+    const context = await createContext(options, ({ message }) => mistakes.push(message));
     const { output } = context;
     const { sessions, reaped } = await runningSessions(context);
     const servers = await unmanagedServers(context);
@@ -42,6 +43,7 @@ export default function command(): Command {
       });
       return;
     }
+    for (const mistake of mistakes) output.note(` ${mistake}`);
     if (reaped.sessions > 0) {
       output.note(` cleared ${reaped.sessions} dead sessions with ${reaped.processes} processes`);
     }
