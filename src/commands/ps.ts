@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import { formatAddress } from '../base/http.ts';
+import { knownVersion } from '../engines/shared/versions.ts';
 import { runningSessions } from '../launch/fleet.ts';
 import { unmanagedServers } from '../launch/unmanaged.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
@@ -22,8 +23,10 @@ export default function command(): Command {
         sessions: sessions.map(({ entry, live }) => ({
           key: entry.key,
           engine: entry.about.engine,
-          version: entry.about.version,
+          version: knownVersion(entry.about.version),
           model: entry.about.model,
+          format: entry.about.format ?? null,
+          quantization: entry.about.quantization ?? null,
           device: entry.about.device,
           state: live?.state ?? entry.state,
           enginePid: live?.enginePid ?? entry.engine?.pid ?? null,
@@ -58,6 +61,7 @@ export default function command(): Command {
       entry.key,
       `${entry.about.engineName} ${entry.about.version}`,
       entry.about.model,
+      [entry.about.format ?? 'unknown', entry.about.quantization ?? ''].join(' ').trim(),
       live?.state ?? entry.state,
       entry.about.device,
       formatBytes(entry.about.memoryBytes),
@@ -68,12 +72,13 @@ export default function command(): Command {
       'unmanaged',
       `${engine} (${url})`,
       models.join(', '),
+      'unknown',
       state,
       ...UNKNOWN,
     ]);
     output.text(
       await output.table(
-        ['SESSION', 'ENGINE', 'MODEL', 'STATE', 'DEVICE', 'MEMORY', 'AGE'],
+        ['SESSION', 'ENGINE', 'MODEL', 'FORMAT', 'STATE', 'DEVICE', 'MEMORY', 'AGE'],
         [...rows, ...others],
       ),
     );

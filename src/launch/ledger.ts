@@ -31,6 +31,9 @@ export interface SessionAbout {
   readonly engineName: string;
   readonly version: string;
   readonly model: string;
+  /** Absent in a session of an older release. */
+  readonly format?: string;
+  readonly quantization?: string | null;
   readonly device: string;
   /** Indices of the accelerators it uses; empty on the CPU. */
   readonly accelerators: readonly number[];

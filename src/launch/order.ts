@@ -76,6 +76,8 @@ function aboutSession(plan: LaunchPlan, engine: Service): SessionAbout {
     engineName: engine.name,
     version: plan.engine.version,
     model: plan.model.ref,
+    format: plan.model.artifact.format,
+    quantization: plan.model.artifact.quantization,
     device: plan.device,
     accelerators: plan.accelerators,
     contextTokens: plan.contextTokens,
