@@ -91,6 +91,7 @@ export async function generate(
   return await send(session, request, {
     signal: options.signal ?? null,
     firstByteDeadlineMs: options.firstByteDeadlineMs ?? null,
+    contextTokensMax: options.contextTokensMax ?? null,
     onPart: options.onPart ?? (() => undefined),
   });
 }

@@ -144,7 +144,9 @@ export async function start(
   return { choice, session, spent };
 }
 
-export async function knownEngines(context: Context): Promise<readonly Engine[]> {
+export async function knownEngines(
+  context: Pick<Context, 'config' | 'env'>,
+): Promise<readonly Engine[]> {
   return await withOutsideEngines(ENGINES, context);
 }
 

@@ -5,7 +5,7 @@
 import { dirname, join, parse } from 'node:path';
 import type { core } from 'zod';
 import { CUSTOM_KEYS, customEngines, type CustomSettings } from './config-custom.ts';
-import { errnoOf, fail } from './errors.ts';
+import { errnoOf, fail, HyperLlamaError } from './errors.ts';
 import { fs, readTextIfAny } from './fs.ts';
 import { nearestNames } from './suggest.ts';
 
@@ -57,20 +57,31 @@ export async function loadConfig(options: {
   readonly configFolder: string;
   readonly workingFolder: string;
   readonly env: NodeJS.ProcessEnv;
+  /** Then a file or variable with a mistake counts as absent, instead of being thrown. */
+  readonly onMistake?: (mistake: HyperLlamaError) => void;
 }): Promise<Config> {
   let config = DEFAULTS;
+  const take = async (origin: string, read: () => Promise<ConfigValues>): Promise<void> => {
+    try {
+      config = merge(config, await read(), origin);
+    } catch (error) {
+      if (options.onMistake === undefined || !(error instanceof HyperLlamaError)) throw error;
+      options.onMistake(error);
+    }
+  };
   const user = join(options.configFolder, 'config.yaml');
   for (const file of [user, ...projectFile(options.workingFolder)]) {
-    const text = readConfigFile(file);
-    if (text === null) continue;
-    const values = await parseConfig(text, file);
-    if (file !== user && values.custom !== undefined) refuseCustom(file, user);
-    config = merge(config, values, file);
+    await take(file, async () => {
+      const text = readConfigFile(file);
+      const values = text === null ? {} : await parseConfig(text, file);
+      if (file !== user && values.custom !== undefined) refuseCustom(file, user);
+      return values;
+    });
   }
   for (const [key, variable] of Object.entries(VARIABLES)) {
     const value = options.env[variable];
     if (value === undefined || value === '') continue;
-    config = merge(config, await validate({ [key]: value }, variable), variable);
+    await take(variable, async () => await validate({ [key]: value }, variable));
   }
   return config;
 }
@@ -122,7 +133,7 @@ async function parseConfig(text: string, file: string): Promise<ConfigValues> {
   } catch (error) {
     const words = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
     const problem = words.replace(/:$/, '');
-    return fail('HL_CONFIG_INVALID', { file, problem }, { cause: error });
+    return fail('HL_CONFIG_INVALID', { file, problem });
   }
   return await validate(value ?? {}, file);
 }
@@ -148,7 +159,10 @@ async function validate(value: unknown, file: string): Promise<ConfigValues> {
   const issue = result.error.issues[0];
   const path = issue?.path ?? [];
   const at = path.length === 0 ? '' : `\`${path.join('.')}\`: `;
-  return fail('HL_CONFIG_INVALID', { file, problem: `${at}${issueWords(issue, value)}` });
+  const isCustom = path[0] === 'engines' && path[1] === 'custom';
+  const hint = 'correct it there; docs/custom-engines.md has every key';
+  const problem = `${at}${issueWords(issue, value)}`;
+  return fail('HL_CONFIG_INVALID', { file, problem, ...(isCustom ? { hint } : {}) });
 }
 
 /** What zod found, in our words, with the value that is there. */

@@ -127,7 +127,12 @@ export interface ErrorParams {
   };
   HL_SESSION_NOT_FOUND: { session: string; running: readonly string[] };
   HL_REQUEST_INVALID: { because: string };
-  HL_CONTEXT_EXCEEDED: { promptTokens: number | null; contextTokens: number };
+  HL_CONTEXT_EXCEEDED: {
+    promptTokens: number | null;
+    contextTokens: number;
+    /** Of the model itself; absent or `null` = not known. */
+    contextTokensMax?: number | null;
+  };
   HL_CANCELLED: { phase: string };
   HL_OFFLINE: { what: string; because: string };
   HL_INTERNAL: { because: string; log: string | null };
@@ -233,8 +238,8 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     (p) => `no model \`${p.ref}\` is known here`,
     (p) =>
       p.nearest.length > 0
-        ? `the nearest names are ${p.nearest.map((name) => `\`${name}\``).join(', ')}; \`hyperllama list\` shows what is at hand`
-        : '`hyperllama list` shows what is at hand',
+        ? `the nearest names are ${p.nearest.map((name) => `\`${name}\``).join(', ')}; \`hyperllama list\` shows what is on this machine`
+        : '`hyperllama list` shows what is on this machine',
   ),
   HL_MODEL_NOT_LOCAL: row(
     'model',
@@ -284,7 +289,8 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
         .map((r) => `\n  ${r.engine}: ${r.reasons.map((reason) => reason.because).join('; ')}`)
         .join('')}`,
     (p) =>
-      p.refusals.flatMap((r) => r.reasons).find((reason) => reason.hint !== null)?.hint ?? null,
+      p.refusals.flatMap((r) => r.reasons).find((reason) => reason.hint !== null)?.hint ??
+      '`hyperllama engines` shows which engines can run here',
   ),
   HL_PLACE_NEEDED: row(
     'decision',
@@ -301,7 +307,7 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     (p) =>
       p.nearest.length > 0
         ? `did you mean ${p.nearest.map((name) => `\`${name}\``).join(' or ')}?`
-        : null,
+        : 'docs/custom-engines.md shows how to add an engine or a server of your own; `hyperllama engines list --discover` shows the servers that answer here',
   ),
   HL_ENGINE_NOT_DRIVEN: row(
     'engine',
@@ -481,10 +487,15 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
       p.promptTokens === null
         ? `the prompt does not fit into the context of ${p.contextTokens} tokens`
         : `the prompt has ${p.promptTokens} tokens, the context holds ${p.contextTokens}`,
-    (p) =>
-      p.promptTokens === null
-        ? 'use a larger `--context`, or a shorter prompt'
-        : `use \`--context ${2 ** Math.ceil(Math.log2(p.promptTokens + 256))}\`, or a shorter prompt`,
+    (p) => {
+      const max = p.contextTokensMax ?? Number.POSITIVE_INFINITY;
+      if ((p.promptTokens ?? p.contextTokens) >= max) {
+        return `the prompt is longer than the model can read (${max} tokens with its answer): use a shorter one`;
+      }
+      if (p.promptTokens === null) return 'use a larger `--context`, or a shorter prompt';
+      const roomy = 2 ** Math.ceil(Math.log2(p.promptTokens + 256));
+      return `use \`--context ${Math.min(roomy, max)}\`, or a shorter prompt`;
+    },
   ),
   HL_CANCELLED: row(
     'request',

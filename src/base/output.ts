@@ -148,9 +148,10 @@ async function formatTable(
   { width, style }: Pick<Output, 'width' | 'style'>,
 ): Promise<string> {
   const { default: Table } = await import('cli-table3');
+  const colWidths = columnWidths([head, ...rows], width);
   const table = new Table({
     head: head.map((cell) => style.bold(cell)),
-    colWidths: columnWidths([head, ...rows], width),
+    colWidths,
     wordWrap: true,
     wrapOnWordBoundary: true,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
@@ -172,7 +173,9 @@ async function formatTable(
       middle: '',
     },
   });
-  for (const cells of rows) table.push([...cells]);
+  for (const cells of rows) {
+    table.push(cells.map((cell, column) => endOfPath(cell, (colWidths[column] ?? 0) - PADDING)));
+  }
   const text = table.toString();
   return `${text
     .split('\n')
@@ -180,13 +183,20 @@ async function formatTable(
     .join('\n')}\n`;
 }
 
+/** What tells one path from another is at its end; it has no spaces to wrap at. */
+function endOfPath(cell: string, width: number): string {
+  return /^\/\S*$/.test(cell) && cell.length > width ? `…${cell.slice(1 - width)}` : cell;
+}
+
+/** Columns between each column and the next. */
+const PADDING = 2;
+
 /** The widest columns give way first until the row fits. */
 function columnWidths(rows: readonly (readonly string[])[], width: number): number[] {
-  const padding = 2;
   const columns = rows[0]?.length ?? 0;
   const widths = Array.from(
     { length: columns },
-    (_, column) => Math.max(...rows.map((row) => longestLine(row[column] ?? ''))) + padding,
+    (_, column) => Math.max(...rows.map((row) => longestLine(row[column] ?? ''))) + PADDING,
   );
   const narrowest = 8;
   for (let total = sum(widths); total > width; total = sum(widths)) {

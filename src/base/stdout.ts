@@ -17,22 +17,22 @@ export function writeStdout(text: string): void {
     while (rest.length > 0) rest = rest.subarray(writeSync(STDOUT, rest));
   } catch (error) {
     // writeSync throws nothing but the kernel's errors.
-    const { code } = error as NodeJS.ErrnoException;
+    const problem = error as NodeJS.ErrnoException;
     // The pipe is full and does not block, as whoever made it wanted: the stream waits for room.
-    if (code === 'EAGAIN') writeStdoutPart(rest);
-    else endWithoutReader(code);
+    if (problem.code === 'EAGAIN') writeStdoutPart(rest);
+    else endUnwritten(problem);
   }
 }
 
 /** A part of an answer that is still growing: a slow reader does not hold up the program. */
 export function writeStdoutPart(part: string | Uint8Array): void {
-  stream ??= process.stdout.on('error', ({ code }: NodeJS.ErrnoException) =>
-    endWithoutReader(code),
-  );
+  stream ??= process.stdout.on('error', endUnwritten);
   stream.write(part);
 }
 
 /** A closed pipe (`| head`) is the reader's wish to stop, not an error. */
-function endWithoutReader(code: string | undefined): never {
-  process.exit(code === 'EPIPE' ? 0 : 1);
+function endUnwritten({ code, message }: NodeJS.ErrnoException): never {
+  if (code === 'EPIPE') process.exit(0);
+  process.stderr.write(`error: the answer could not be written: ${message}\n`);
+  process.exit(1);
 }

@@ -1,6 +1,7 @@
 /** Answers: how `bench` shows what it measured: a table with its spread for people, JSON for scripts. */
 import type { Context } from '../base/context.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
+import { knownVersion } from '../engines/shared/versions.ts';
 import { tokensPerSecond } from '../generate/timing.ts';
 import { summarizeSamples, type PromptBenchResult } from '../measure/bench-prompt.ts';
 import { remarksOn, type Sample } from '../measure/sample.ts';
@@ -35,7 +36,8 @@ export async function printBench(result: PromptBenchResult, printed: Printed): P
   output.text(await table(result.samples, context));
   if (isOurs) output.text(`\nstart   ${startText(started)}\nmemory  ${memoryText(started)}\n`);
   const { length } = result.samples;
-  const method = `${count(length, 'answer')} of ${options.maxTokens} tokens after ${count(options.warmup, 'warm-up')}, one at a time, each prompt opened with a fresh number so that no prefix is reused`;
+  const isFull = result.samples.every(({ outputTokens }) => outputTokens === options.maxTokens);
+  const method = `${count(length, 'answer')} of ${isFull ? '' : 'at most '}${options.maxTokens} tokens after ${count(options.warmup, 'warm-up')}, one at a time, each prompt opened with a fresh number so that no prefix is reused`;
   const notes = [
     ...(result.isComplete ? [] : [`stopped after ${length} of ${options.iterations} answers`]),
     method,
@@ -112,7 +114,7 @@ export function benchJson(result: PromptBenchResult, started: Started, date: str
     manifest: { version: VERSION, machine, date, argv: process.argv.slice(2) },
     cells: [
       {
-        engine: { id: plan.engine.id, version: plan.engine.version, isUnmanaged },
+        engine: { id: plan.engine.id, version: knownVersion(plan.engine.version), isUnmanaged },
         iterations: result.samples.map(
           ({ ttftMs, tpotMs, totalMs, promptTokens, outputTokens }) => ({
             ttftMs,

@@ -17,6 +17,7 @@ import {
   type InstalledEnvironment,
 } from '../launch/environment.ts';
 import { diskBytesNeeded } from '../launch/preflight.ts';
+import { unmanagedServers, type UnmanagedServer } from '../launch/unmanaged.ts';
 import { bad, good, unmet, type Finding } from './finding.ts';
 
 /** It reads package metadata: milliseconds, and some seconds from a cold network disk. */
@@ -27,27 +28,40 @@ export async function engineFindings(
   machine: Machine,
   context: Context,
 ): Promise<readonly Finding[]> {
+  const servers = unmanagedServers(context);
   const found = await Promise.all(
     engines.map(async (engine) => {
-      if (engine.custom !== undefined) return [customFinding(engine.id, engine.custom)];
+      if (engine.custom?.kind === 'server') return [];
+      if (engine.custom !== undefined) return [commandFinding(engine.id, engine.custom)];
       const environments = await environmentsInUse(context.paths, engine.id);
       return environments.length === 0
         ? await absentFindings(engine, machine, context)
         : await presentFindings(engine, environments, { machine, context });
     }),
   );
-  return found.flat();
+  return [...found.flat(), ...(await servers).map(serverFinding)];
 }
 
-function customFinding(id: string, custom: CustomSource): Finding {
-  if (custom.kind === 'server') {
-    const { url } = custom.server;
-    return good(id, `unmanaged server at \`${url}\`; \`hyperllama ps\` says whether it answers`);
-  }
+function serverFinding({ engine, url, state }: UnmanagedServer): Finding {
+  const because = `unmanaged server at \`${url}\`: ${state}`;
+  const setting = state === 'wants a key' ? 'key' : 'url';
+  const hint = `see whether it runs, and whether \`engines.custom.${engine}.${setting}\` is right`;
+  return state === 'answers' ? good(engine, because) : bad(engine, because, hint);
+}
+
+/** One that cannot be found breaks nothing until it is asked for. */
+function commandFinding(
+  id: string,
+  custom: Extract<CustomSource, { readonly kind: 'command' }>,
+): Finding {
   const [reason] = programReasons(custom);
   return reason === undefined
     ? good(id, `custom engine: \`${custom.executable ?? custom.program}\``)
-    : bad(id, reason.because, reason.hint ?? `mend \`engines.custom.${id}\` in the configuration`);
+    : unmet(
+        id,
+        reason.because,
+        reason.hint ?? `mend \`engines.custom.${id}\` in the configuration`,
+      );
 }
 
 async function presentFindings(

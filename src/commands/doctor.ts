@@ -1,7 +1,7 @@
 /** `hyperllama doctor`: what is wrong, why, and the command that mends it. */
 import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
-import { toHyperLlamaError } from '../base/errors.ts';
+import { toHyperLlamaError, type HyperLlamaError } from '../base/errors.ts';
 import { makeFolder } from '../base/folders.ts';
 import { formatBytes, GIB } from '../base/units.ts';
 import type { Machine } from '../hardware/machine.ts';
@@ -25,14 +25,17 @@ export default function command(): Command {
     .option('--reap', 'only clear away what dead sessions and killed installs left behind')
     .option('--python <path>', 'Python that runs the engine services')
     .action(async (options: Options) => {
-      const context = await createContext(options);
+      const mistakes: HyperLlamaError[] = [];
+      const context = await createContext(options, (mistake) => mistakes.push(mistake));
       const isReaping = options.reap === true;
       const { sessions, reaped } = await runningSessions(context);
       const leftovers = [
         await sessionFinding(sessions.length, reaped, context),
         isReaping ? await sweepFinding(context) : installFinding(context),
       ];
-      const findings = isReaping ? leftovers : [...(await examine(context)), ...leftovers];
+      const findings = isReaping
+        ? leftovers
+        : [...(await examine(context, mistakes)), ...leftovers];
       if (findings.some(({ level }) => level === 'bad')) process.exitCode = 1;
       if (context.output.isJson) {
         const told = findings.map((finding) => ({ ok: finding.level !== 'bad', ...finding }));
@@ -52,14 +55,20 @@ function printFindings(findings: readonly Finding[], { output }: Context): void 
   }
 }
 
-async function examine(context: Context): Promise<readonly Finding[]> {
+async function examine(context: Context, mistakes: HyperLlamaError[]): Promise<readonly Finding[]> {
   const machine = await thisMachine(context);
+  const engines = await knownEngines(context).catch(async (thrown: unknown) => {
+    mistakes.push(toHyperLlamaError(thrown));
+    const custom = { value: {}, origin: 'default' };
+    return await knownEngines({ env: context.env, config: { ...context.config, custom } });
+  });
   return [
     good('node', `Node ${process.versions.node}`),
+    ...mistakes.map(({ message, hint }) => bad('config', message, hint)),
     await pythonFinding(context),
     await writableFinding(context),
     diskFinding(machine, context),
-    ...(await engineFindings(await knownEngines(context), machine, context)),
+    ...(await engineFindings(engines, machine, context)),
   ];
 }
 

@@ -1,7 +1,7 @@
 /** `hyperllama engines list`: per engine what is installed, what is newest, and what it would take. */
 import type { Context } from '../base/context.ts';
 import { guideFor, recipeForMachine } from '../engines/shared/recipes.ts';
-import { compareVersions } from '../engines/shared/versions.ts';
+import { compareVersions, knownVersion } from '../engines/shared/versions.ts';
 import type { Engine } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { installedEnvironments } from '../launch/environment.ts';
@@ -24,7 +24,10 @@ export async function listEngines(context: Context): Promise<void> {
   );
   const known = sized.filter((row) => row !== null);
   const { output } = context;
-  if (output.isJson) return output.json({ schema: 'hyperllama.engines/1', engines: known });
+  if (output.isJson) {
+    const engines = known.map((row) => ({ ...row, newest: knownVersion(row.newest) }));
+    return output.json({ schema: 'hyperllama.engines/1', engines });
+  }
   output.text(await enginesTable(known, context));
   output.note(' NEWEST is what this release of HyperLlama installs; no index was asked');
 }

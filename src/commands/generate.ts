@@ -5,6 +5,7 @@ import type { Context } from '../base/context.ts';
 import { errnoOf, fail } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { Part } from '../engines/parts.ts';
+import { knownVersion } from '../engines/shared/versions.ts';
 import { EMPTY_REQUEST, type GenerateRequest, type Message } from '../engines/request.ts';
 import type { GenerateResult } from '../generate/generate.ts';
 import { outputTokens, timingOf, tokensPerSecond } from '../generate/timing.ts';
@@ -101,6 +102,7 @@ async function run(
   const result = await generate(session, request, {
     signal: context.signal,
     firstByteDeadlineMs: options.timeout ?? null,
+    contextTokensMax: started.choice.model.contextTokensMax,
     onPart: (part) => writer.part(part),
   }).finally(() => writer.end());
   for (const warning of result.warnings) context.log.warn(warning.message);
@@ -267,7 +269,7 @@ function resultJson(result: GenerateResult, { choice, session }: Started): unkno
     text: result.text,
     reasoning: result.reasoning === '' ? null : result.reasoning,
     finishReason: result.finishReason,
-    engine: { id: plan.engine.id, version: plan.engine.version, isUnmanaged },
+    engine: { id: plan.engine.id, version: knownVersion(plan.engine.version), isUnmanaged },
     model: {
       ref: plan.model.ref,
       // What a server that is not ours has loaded, we do not know.

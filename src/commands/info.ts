@@ -40,7 +40,7 @@ export default function command(): Command {
     'this machine, the engines it can run, and which it would get',
   ).option('--measure', 'measure the memory bandwidth (a few seconds)');
   return built
-    .addOption(built.createOption('--machine <file>', 'a recorded machine').hideHelp())
+    .option('--machine <file>', 'a machine recorded by `info --json`, in place of this one')
     .action(async (options: Options) => {
       const context = await createContext(options);
       await show(options, context);

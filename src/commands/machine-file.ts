@@ -1,4 +1,4 @@
-/** The hidden `--machine FILE`: a recorded machine in place of this one, for tests and documents. */
+/** `--machine FILE`: a recorded machine in place of this one, for tests and documents. */
 import { readFile } from 'node:fs/promises';
 import { errnoOf, fail } from '../base/errors.ts';
 import type { Machine } from '../hardware/machine.ts';

@@ -13,6 +13,7 @@ import {
   type CommonOptions,
   type WorkloadOptions,
 } from './shared.ts';
+import { knownVersion } from '../engines/shared/versions.ts';
 import { readMachineFile } from './machine-file.ts';
 
 interface Options extends CommonOptions, Omit<WorkloadOptions, 'for'> {
@@ -34,7 +35,7 @@ export default function command(): Command {
     value,
   ]);
   return built
-    .addOption(built.createOption('--machine <file>', 'a recorded machine').hideHelp())
+    .option('--machine <file>', 'a machine recorded by `info --json`, in place of this one')
     .action(async (model: string, options: Options) => {
       const context = await createContext(options);
       const machine = options.machine === undefined ? null : await readMachineFile(options.machine);
@@ -64,6 +65,8 @@ export async function printPlan(choices: readonly Choice[], { output }: Context)
 
 function planJson(choice: Choice): object {
   const { decision, workload } = choice;
+  const { engine } = choice.plan;
+  const plan = { ...choice.plan, engine: { ...engine, version: knownVersion(engine.version) } };
   return {
     workload: workload.name,
     decision: {
@@ -73,14 +76,19 @@ function planJson(choice: Choice): object {
       basis: decision.basis,
       isDriven: decision.engine.isDriven,
     },
-    ...(choice.plan.attach === undefined
-      ? { plan: choice.plan, memory: decision.verdict.memory }
-      : { plan: attachedJson(choice.plan), memory: null }),
+    ...(plan.attach === undefined
+      ? { plan, memory: decision.verdict.memory }
+      : { plan: attachedJson(plan), memory: null }),
   };
 }
 
 /** What is known of a server that is not ours; the rest of a plan says how something is started. */
-function attachedJson({ engine, model, attach, fingerprint }: LaunchPlan): object {
+function attachedJson({
+  engine,
+  model,
+  attach,
+  fingerprint,
+}: Pick<LaunchPlan, 'model' | 'attach' | 'fingerprint'> & { readonly engine: object }): object {
   return {
     engine,
     model: { ref: model.ref },

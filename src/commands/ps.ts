@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import { formatAddress } from '../base/http.ts';
+import { knownVersion } from '../engines/shared/versions.ts';
 import { runningSessions } from '../launch/fleet.ts';
 import { unmanagedServers } from '../launch/unmanaged.ts';
 import { namesShown } from './discover.ts';
@@ -12,7 +13,8 @@ const UNKNOWN = ['unknown', 'unknown', 'unknown'] as const;
 
 export default function command(): Command {
   return createCommand('ps', 'what runs').action(async (options: CommonOptions) => {
-    const context = await createContext(options);
+    const mistakes: string[] = [];
+    const context = await createContext(options, ({ message }) => mistakes.push(message));
     const { output } = context;
     const { sessions, reaped } = await runningSessions(context);
     const servers = await unmanagedServers(context);
@@ -22,8 +24,10 @@ export default function command(): Command {
         sessions: sessions.map(({ entry, live }) => ({
           key: entry.key,
           engine: entry.about.engine,
-          version: entry.about.version,
+          version: knownVersion(entry.about.version),
           model: entry.about.model,
+          format: entry.about.format ?? null,
+          quantization: entry.about.quantization ?? null,
           device: entry.about.device,
           state: live?.state ?? entry.state,
           enginePid: live?.enginePid ?? entry.engine?.pid ?? null,
@@ -43,6 +47,7 @@ export default function command(): Command {
       });
       return;
     }
+    for (const mistake of mistakes) output.note(` ${mistake}`);
     if (reaped.sessions > 0) {
       output.note(` cleared ${reaped.sessions} dead sessions with ${reaped.processes} processes`);
     }
@@ -57,6 +62,7 @@ export default function command(): Command {
       entry.key,
       `${entry.about.engineName} ${entry.about.version}`,
       entry.about.model,
+      [entry.about.format ?? 'unknown', entry.about.quantization ?? ''].join(' ').trim(),
       live?.state ?? entry.state,
       entry.about.device,
       formatBytes(entry.about.memoryBytes),
@@ -67,12 +73,13 @@ export default function command(): Command {
       'unmanaged',
       `${engine} (${url})`,
       namesShown(models),
+      'unknown',
       state,
       ...UNKNOWN,
     ]);
     output.text(
       await output.table(
-        ['SESSION', 'ENGINE', 'MODEL', 'STATE', 'DEVICE', 'MEMORY', 'AGE'],
+        ['SESSION', 'ENGINE', 'MODEL', 'FORMAT', 'STATE', 'DEVICE', 'MEMORY', 'AGE'],
         [...rows, ...others],
       ),
     );

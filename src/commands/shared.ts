@@ -69,7 +69,11 @@ export function toUsageError(error: unknown, command: string): unknown {
   return new HyperLlamaError('HL_USAGE', { problem, command, hint });
 }
 
-export async function createContext(options: CommonOptions): Promise<Context> {
+/** `onMistake`: for a command that has to work whatever the configuration says. */
+export async function createContext(
+  options: CommonOptions,
+  onMistake?: (mistake: HyperLlamaError) => void,
+): Promise<Context> {
   const env = process.env;
   const paths = resolvePaths(env);
   const output = createOutput(
@@ -84,6 +88,7 @@ export async function createContext(options: CommonOptions): Promise<Context> {
     configFolder: paths.config,
     workingFolder: process.cwd(),
     env,
+    ...(onMistake === undefined ? {} : { onMistake }),
   });
   const signal = interruptSignal();
   let python: Promise<Python> | null = null;
@@ -102,7 +107,7 @@ export async function createContext(options: CommonOptions): Promise<Context> {
       return signal();
     },
     python: (range) => (range === undefined ? (python ??= find()) : find(range)),
-    consent: async (question) => options.yes === true || (await askOnTerminal(question)),
+    consent: async (question) => options.yes === true || (await askOnTerminal(question, signal())),
   };
 }
 
@@ -132,13 +137,21 @@ function interruptSignal(): () => AbortSignal {
   };
 }
 
-async function askOnTerminal(question: string): Promise<boolean> {
+/** @throws HL_CANCELLED: the terminal gives Ctrl-C to the question as a key, not as a signal. */
+async function askOnTerminal(question: string, signal: AbortSignal): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
   const { createInterface } = await import('node:readline/promises');
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} [y/N] `);
-  terminal.close();
-  return /^y(es)?$/i.test(answer.trim());
+  try {
+    const answer = await terminal.question(`${question} [y/N] `, { signal });
+    return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'AbortError') throw error;
+    process.stderr.write('\n');
+    return fail('HL_CANCELLED', { phase: 'question' });
+  } finally {
+    terminal.close();
+  }
 }
 
 /** A reader for `--option N` with bounds, for commander. */

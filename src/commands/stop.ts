@@ -13,7 +13,8 @@ export default function command(): Command {
     .argument('[session...]', 'session key, model or engine id, as `ps` shows them')
     .option('--all', 'end every session')
     .action(async (names: readonly string[], options: Options) => {
-      const context = await createContext(options);
+      // What runs can be stopped, whatever the configuration says.
+      const context = await createContext(options, () => undefined);
       const { output } = context;
       if (names.length === 0 && options.all !== true) {
         fail('HL_USAGE', { problem: '`stop` needs a session, or `--all`', command: 'stop' });

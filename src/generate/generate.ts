@@ -15,6 +15,8 @@ export interface GenerateOptions {
   readonly signal: AbortSignal | null;
   /** Longest wait for the first token; `null` = as long as at most 20 minutes are silent. */
   readonly firstByteDeadlineMs: number | null;
+  /** What the model itself can read, for the hint to a prompt that is too long; absent = unknown. */
+  readonly contextTokensMax?: number | null;
   readonly onPart: (part: Part) => void;
 }
 
@@ -85,7 +87,7 @@ export async function generate(
     if (!answer.isStopped) answer.finishReason = 'cancelled';
   }
   if (end?.errorText !== undefined && end.errorText !== null) {
-    throw explainRefusal({ ...end, errorText: end.errorText }, session);
+    throw explainRefusal({ ...end, errorText: end.errorText }, session, options);
   }
   if (answer.problem !== null || answer.finishReason === null) {
     const problem = answer.problem ?? 'the stream ended without a finish reason';
@@ -179,14 +181,19 @@ function exitError(exit: NonNullable<Session['exit']>, { session, text }: Broken
     path: plan.model.artifact.path ?? plan.model.ref,
     contextTokens: plan.contextTokens,
   });
-  const { code, details, engineLog } = error;
-  return new HyperLlamaError(code, { ...details, text }, { engineLog });
+  const { code, details, engineLog, hint } = error;
+  return new HyperLlamaError(
+    code,
+    { ...details, text, ...(hint === null ? {} : { hint }) },
+    { engineLog },
+  );
 }
 
 /** An answer that is not 2xx: the engine refused the request itself. */
 function explainRefusal(
   end: StreamEnd & { readonly errorText: string },
   session: Session,
+  { contextTokensMax = null }: GenerateOptions,
 ): HyperLlamaError {
   const { engine, plan } = session.facts;
   const body = readErrorBody(end.errorText);
@@ -202,6 +209,7 @@ function explainRefusal(
     return new HyperLlamaError('HL_CONTEXT_EXCEEDED', {
       promptTokens: tokens > plan.contextTokens ? tokens : null,
       contextTokens: plan.contextTokens,
+      ...(contextTokensMax === null ? {} : { contextTokensMax }),
     });
   }
   if (end.status >= 400 && end.status < 500) {

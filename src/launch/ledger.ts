@@ -34,6 +34,9 @@ export interface SessionAbout {
   /** Recipe of the environment; `null` = a program of the user's own. */
   readonly recipe: string | null;
   readonly model: string;
+  /** Absent in a session of an older release. */
+  readonly format?: string;
+  readonly quantization?: string | null;
   readonly device: string;
   /** Indices of the accelerators it uses; empty on the CPU. */
   readonly accelerators: readonly number[];

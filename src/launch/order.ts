@@ -77,6 +77,8 @@ function aboutSession(plan: LaunchPlan, engine: Service): SessionAbout {
     version: plan.engine.version,
     recipe: plan.recipe,
     model: plan.model.ref,
+    format: plan.model.artifact.format,
+    quantization: plan.model.artifact.quantization,
     device: plan.device,
     accelerators: plan.accelerators,
     contextTokens: plan.contextTokens,

@@ -175,16 +175,6 @@ class StartWatch {
   }
 
   #explainExit(exit: ExitedEvent): HyperLlamaError | 'address-busy' {
-    // We hold it, so somebody's `stop` ended it: starting it again would undo that.
-    if (exit.isWanted) {
-      const how = 'another command stopped it';
-      return new HyperLlamaError('HL_ENGINE_EXITED', {
-        engine: this.#name(),
-        how,
-        phase: this.#phase,
-        hint: 'run the command again to start a new engine',
-      });
-    }
     const failed = failureIn(exit, this.#options.engine);
     if (failed?.code === 'HL_ENGINE_PORT_BUSY') return 'address-busy';
     return explainExit(exit, {
@@ -225,7 +215,7 @@ export function failureIn(
   return failures.find(({ code }) => code !== 'HL_ENGINE_EXITED') ?? failures[0] ?? null;
 }
 
-/** An exit nobody asked for, with its cause: the engine's log first, the kernel's word second. */
+/** An exit with its cause: the engine's log first, the kernel's word second. */
 export function explainExit(
   exit: ExitedEvent,
   context: {
@@ -237,6 +227,15 @@ export function explainExit(
   },
 ): HyperLlamaError {
   const { engine, phase, failed, path } = context;
+  // We hold it, so somebody's `stop` ended it: starting it again would undo that.
+  if (exit.isWanted) {
+    return new HyperLlamaError('HL_ENGINE_EXITED', {
+      engine,
+      how: 'another command stopped it (`hyperllama stop`)',
+      phase,
+      hint: 'run the command again to start a new engine',
+    });
+  }
   const engineLog = exit.tail.slice(-ENGINE_LOG_LINES_MAX);
   const how = describeExit(exit);
   if (exit.isOom) {

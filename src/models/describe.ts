@@ -108,14 +108,28 @@ function resolveAlias(
 }
 
 async function refuseUnknown(text: string, options: DescribeOptions): Promise<never> {
-  const names = [
-    ...catalogEntries().map((entry) => entry.ref),
+  const entries = catalogEntries();
+  const atHand = new Set([
+    ...entries.filter(({ isFetchable }) => isFetchable).map(({ ref }) => ref),
     ...Object.keys(options.aliases),
     ...(await listHubRepos(hubFolder(options.env))),
-  ];
-  const nearest = nearestNames(text, [...new Set(names)], {
+  ]);
+  const nearest = nearestNames(text, [...new Set([...atHand, ...entries.map(({ ref }) => ref)])], {
     count: NEAREST_COUNT,
     isAnyDistance: true,
   });
-  return fail('HL_MODEL_NOT_FOUND', { ref: text, nearest });
+  const usable = nearest.filter((name) => atHand.has(name));
+  const others = nearest.filter((name) => !atHand.has(name));
+  const quoted = (names: readonly string[]): string =>
+    names.map((name) => `\`${name}\``).join(', ');
+  const parts = [
+    ...(usable.length === 0 ? [] : [`the nearest names are ${quoted(usable)}`]),
+    ...(others.length === 0 ? [] : [`known, but not fetched by this version: ${quoted(others)}`]),
+    '`hyperllama list` shows what is on this machine',
+  ];
+  return fail('HL_MODEL_NOT_FOUND', {
+    ref: text,
+    nearest: [...usable, ...others],
+    hint: parts.join('; '),
+  });
 }

@@ -78,7 +78,7 @@ const onePlan = z.object({
     basis: z.enum(['measured', 'tree']),
   }),
   plan: z.object({
-    engine: z.object({ id: text, version: text }),
+    engine: z.object({ id: text, version: text.nullable() }),
     model: z.object({ ref: text }),
     args: z.array(
       z.object({ flag: text, value: z.string().nullable(), because: text, origin: text }),
@@ -102,7 +102,7 @@ const generate = z.object({
   text: z.string(),
   reasoning: z.string().nullable(),
   finishReason: z.enum(['stop', 'length', 'tool_calls', 'cancelled', 'other']),
-  engine: z.object({ id: text, version: text }),
+  engine: z.object({ id: text, version: text.nullable() }),
   model: z.object({
     ref: text,
     format: text,
@@ -127,7 +127,7 @@ const engines = z.object({
   schema: z.literal('hyperllama.engines/1'),
   engines: z.array(
     engineRow.extend({
-      newest: text,
+      newest: text.nullable(),
       bytesOnDisk: bytes.nullable(),
       bytesToInstall: bytes.nullable(),
     }),
@@ -140,7 +140,7 @@ const bench = z.object({
   cells: z
     .array(
       z.object({
-        engine: z.object({ id: text, version: text }),
+        engine: z.object({ id: text, version: text.nullable() }),
         iterations: z
           .array(
             z.object({
@@ -173,8 +173,10 @@ const ps = z.object({
     z.object({
       key: z.string().regex(/^[0-9a-f]{8}$/),
       engine: text,
-      version: text,
+      version: text.nullable(),
       model: text,
+      format: text.nullable(),
+      quantization: text.nullable(),
       state: z.enum(['starting', 'ready', 'stopping']),
       enginePid: z.number().int().positive().nullable(),
       guardPid: z.number().int().positive(),

@@ -104,7 +104,12 @@ describe('a custom engine', () => {
     const kept = await run(['generate', model, JAPAN, '--engine', 'mine', '--keep-alive', '5m']);
     expect([kept.code, kept.stdout]).toEqual([0, `${TOKYO}\n`]);
     const ps = JSON.parse((await run(['ps', '--json'])).stdout) as object;
-    expect(ps).toMatchObject({ sessions: [{ engine: 'mine', state: 'ready' }], unmanaged: [] });
+    expect(ps).toMatchObject({
+      sessions: [
+        { engine: 'mine', version: null, state: 'ready', format: 'gguf', quantization: 'fp32' },
+      ],
+      unmanaged: [],
+    });
     expect((await run(['stop', 'mine'])).code).toBe(0);
     await expectNothingLeft();
   });
@@ -236,7 +241,7 @@ describe('an attached server', () => {
     const json = JSON.parse((await run([...args, '--json'])).stdout) as object;
     expect(json).toMatchObject({
       text: TOKYO,
-      engine: { id: 'mine', version: 'unknown', isUnmanaged: true },
+      engine: { id: 'mine', version: null, isUnmanaged: true },
       model: { ref: 'smollm2:135m', served: 'tiny-served', format: null, sha256: null },
       timing: { startMs: 0 },
     });
@@ -259,8 +264,8 @@ describe('an attached server', () => {
     expect((await seen('ps')).replaceAll(/ {2,}/g, '  ')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout
-      SESSION  ENGINE  MODEL  STATE  DEVICE  MEMORY  AGE
-      unmanaged  mine (http://HOST:PORT)  tiny-served  answers  unknown  unknown  unknown"
+      SESSION  ENGINE  MODEL  FORMAT  STATE  DEVICE  MEMORY  AGE
+      unmanaged  mine (http://HOST:PORT)  tiny-served  unknown  answers  unknown  unknown  unknown"
     `);
     expect((await run(['stop', '--all'])).stdout).toBe('nothing is running\n');
     expect((await run(['doctor'])).stdout).toContain('unmanaged server at');
@@ -275,6 +280,52 @@ describe('an attached server', () => {
     expect(result.stdout).toContain('mine (unmanaged, http://');
     expect(result.stdout).not.toContain('memory');
     expect(result.stderr).toContain('unmanaged: the weights, settings and other users');
+    expect(result.stderr).toContain('2 answers of 4 tokens');
+    const long = ['bench', 'm', JAPAN, '-i', '1', '--warmup', '0', '--max-tokens', '9000'];
+    const short = await run([...long, '--engine', 'mine']);
+    expect([short.code, short.stderr]).toEqual([
+      0,
+      expect.stringContaining('1 answer of at most 9000 tokens'),
+    ]);
+  });
+
+  it('has no version and no format that we know: `null` in JSON', async () => {
+    await using server = await startFakeServer();
+    configure({ url: server.url });
+    const engine = { id: 'mine', version: null, isUnmanaged: true };
+    const plan = await run(['plan', 'm', '--engine', 'mine', '--json']);
+    expect(JSON.parse(plan.stdout)).toMatchObject({ plan: { engine: { version: null } } });
+    const answer = await run(['generate', 'm', JAPAN, '--engine', 'mine', '--json']);
+    expect(JSON.parse(answer.stdout)).toMatchObject({ engine });
+    const words = ['-i', '1', '--warmup', '0', '--max-tokens', '4', '--engine', 'mine', '--json'];
+    expect(JSON.parse((await run(['bench', 'm', ...words])).stdout)).toMatchObject({
+      cells: [{ engine }],
+    });
+  });
+
+  it('is asked by doctor whether it is there', async () => {
+    const finding = async (): Promise<unknown> => {
+      const { stdout } = await run(['doctor', '--json']);
+      const { findings } = JSON.parse(stdout) as { findings: { code: string }[] };
+      return findings.find(({ code }) => code === 'mine');
+    };
+    await using server = await startFakeServer();
+    configure({ url: server.url });
+    expect(await finding()).toMatchObject({
+      level: 'ok',
+      because: `unmanaged server at \`${server.url}\`: answers`,
+    });
+    configure({ url: `unix:${home.path}/none.sock` });
+    expect(await finding()).toMatchObject({
+      level: 'bad',
+      because: expect.stringContaining(': away'),
+      hint: expect.stringContaining('engines.custom.mine.url'),
+    });
+    configure({ command: ['no-such-program', '--port', '{port}'], formats: ['gguf'] });
+    expect(await finding()).toMatchObject({
+      level: 'unmet',
+      because: expect.stringContaining('no-such-program'),
+    });
   });
 
   it('may listen on a socket, and says what has no effect on it', async () => {

@@ -248,6 +248,28 @@ describe('an engine that fails in mid-answer', () => {
   });
 });
 
+describe('`stop` from another terminal', () => {
+  it('under a running answer is named as such, without the log of an engine that is not at fault', async () => {
+    using home = prepared.trial();
+    const running = startAsking(home, { faults: ['hang-decode=3'] });
+    await written(running, 'stdout', 'three');
+    const stop = await runCli(['stop', '--all'], { home: home.path, deadlineMs: CLI_DEADLINE_MS });
+    expect(stop.code).toBe(0);
+    expect(transcript(await running.result, home.path)).toMatchInlineSnapshot(`
+      "exit 6
+      --- stdout
+      one two three
+
+      --- stderr
+       engine Fake (CPU)   model tiny fp32 4 KiB   why: Fake was asked for
+      error: Fake ended in phase \`generate\`: another command stopped it (\`hyperllama stop\`)
+
+      hint: run the command again to start a new engine"
+    `);
+    await expectNothingLeft(home.path);
+  });
+});
+
 describe('the next question', () => {
   it('after a crash is answered by a new engine', async () => {
     using home = prepared.trial();

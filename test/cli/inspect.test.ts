@@ -196,8 +196,8 @@ describe('with an engine installed', () => {
     const ps = await runCli(['ps'], options);
     expect(filtered(ps.stdout, home.path).replace(/^[0-9a-f]{8} /m, 'KEY      '))
       .toMatchInlineSnapshot(`
-      "SESSION   ENGINE      MODEL                      STATE  DEVICE  MEMORY  AGE
-      KEY       Fake 1.0.0  ~/tiny.gguf  ready  cpu     16 MiB  TIME
+      "SESSION   ENGINE      MODEL                      FORMAT     STATE  DEVICE  MEMORY  AGE
+      KEY       Fake 1.0.0  ~/tiny.gguf  gguf fp32  ready  cpu     16 MiB  TIME
       "
     `);
     const [key = ''] = /^[0-9a-f]{8}/m.exec(ps.stdout) ?? [];

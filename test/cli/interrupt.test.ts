@@ -12,6 +12,7 @@ import { readLedger, sessionsFolder } from '../support/guarded-session.ts';
 import { temporaryHome } from '../support/home.ts';
 import { preparedHome, type PreparedHome } from '../support/prepared-home.ts';
 import { describeProcesses, processesOfHome, until } from '../support/processes.ts';
+import { writeTinyGguf } from '../support/tiny-gguf.ts';
 import { startAsking, written } from './asking.ts';
 import { CLI_DEADLINE_MS, transcript } from './transcript.ts';
 
@@ -134,6 +135,42 @@ describe('Ctrl-C once', () => {
       'engines/llama-cpp',
       'models',
       'models/smollm2-135m',
+    ]);
+  });
+});
+
+describe('Ctrl-C on a terminal', () => {
+  /** Runs the command on a terminal of its own, and types Ctrl-C there once it asks. */
+  const TYPIST = `
+import os, pty, sys
+
+typed = False
+
+def read(fd):
+    global typed
+    data = os.read(fd, 4096)
+    if not typed and b"[y/N]" in data:
+        typed = True
+        os.write(fd, b"\\x03")
+    return data
+
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:], read)))
+`;
+
+  it('at a question is a cancellation, and nothing is installed', async () => {
+    using home = temporaryHome();
+    const model = writeTinyGguf(join(home.path, 'tiny.gguf'));
+    const result = await startCli(['generate', model, 'hi', '--engine', 'fake'], {
+      home: home.path,
+      deadlineMs: CLI_DEADLINE_MS,
+      prefix: ['python3', '-c', TYPIST],
+      input: '',
+      env: { TERM: 'xterm' },
+    }).result;
+    expect(result.stdout).toContain('[y/N]');
+    expect([result.code, result.stdout]).toEqual([
+      130,
+      expect.stringContaining('error: cancelled in phase `question`'),
     ]);
   });
 });

@@ -1,7 +1,9 @@
 /** `generate --keep-alive`: the engine stays for the next question, and goes by `stop` or in time. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { preparedHome, type PreparedHome, type TrialHome } from '../support/prepared-home.ts';
 import { enginesOfHome, processesOfHome, until } from '../support/processes.ts';
+import { writeTinyGguf } from '../support/tiny-gguf.ts';
 import { ask } from './asking.ts';
 import { cli } from './transcript.ts';
 
@@ -36,6 +38,16 @@ describe('generate --keep-alive', () => {
       expect.stringContaining('joined a running engine'),
     ]);
     expect(enginesOfHome(home.path).map(({ pid }) => pid)).toEqual(engines);
+    expect((await cli(['stop', '--all'], { home: home.path })).code).toBe(0);
+    await untilEmpty(home);
+  });
+
+  it('is shown by `ps` with the format of its model, and the end of a long path', async () => {
+    using home = prepared.trial();
+    const model = writeTinyGguf(join(home.path, 'long'.repeat(15), 'tiny.gguf'));
+    await ask({ ...home, model }, { words: ['count', '--keep-alive', '10m'] });
+    const { stdout } = await cli(['ps'], { home: home.path });
+    expect(stdout).toMatch(/…\S*tiny\.gguf +gguf fp32 +ready/);
     expect((await cli(['stop', '--all'], { home: home.path })).code).toBe(0);
     await untilEmpty(home);
   });

@@ -18,6 +18,12 @@ const machine = (name: string): readonly string[] => [
 const show = async (...args: readonly string[]): Promise<string> =>
   transcript(await cli(args, { home: home.path }), home.path);
 
+describe('a recorded machine', () => {
+  it.each(['info', 'plan'])('is an option in the help of %s', async (name) => {
+    expect(await show(name, '--help')).toContain('--machine <file>');
+  });
+});
+
 describe('info', () => {
   it.each([
     'recorded-epyc-2core',

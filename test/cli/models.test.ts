@@ -28,7 +28,7 @@ describe('a model that is not here', () => {
       --- stderr
       error: no model \`smolm2:135m\` is known here
 
-      hint: the nearest names are \`smollm2:135m\`, \`qwen3:32b\`, \`gemma3:27b\`; \`hyperllama list\` shows what is at hand"
+      hint: the nearest names are \`smollm2:135m\`; known, but not fetched by this version: \`qwen3:32b\`, \`gemma3:27b\`; \`hyperllama list\` shows what is on this machine"
     `);
   });
 
@@ -38,7 +38,7 @@ describe('a model that is not here', () => {
       --- stderr
       error: no model \`xylophone\` is known here
 
-      hint: the nearest names are \`qwen3:32b\`, \`qwen3:4b\`, \`qwen3:8b\`; \`hyperllama list\` shows what is at hand"
+      hint: known, but not fetched by this version: \`qwen3:32b\`, \`qwen3:4b\`, \`qwen3:8b\`; \`hyperllama list\` shows what is on this machine"
     `);
   });
 
@@ -78,7 +78,7 @@ describe('a model that is not here', () => {
         "error": {
           "code": "HL_MODEL_NOT_FOUND",
           "message": "no model \`smolm2:135m\` is known here",
-          "hint": "the nearest names are \`smollm2:135m\`, \`qwen3:32b\`, \`gemma3:27b\`; \`hyperllama list\` shows what is at hand",
+          "hint": "the nearest names are \`smollm2:135m\`; known, but not fetched by this version: \`qwen3:32b\`, \`gemma3:27b\`; \`hyperllama list\` shows what is on this machine",
           "details": {
             "ref": "smolm2:135m",
             "nearest": [

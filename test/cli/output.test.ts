@@ -60,6 +60,21 @@ describe('an answer', () => {
   });
 });
 
+describe('an answer that cannot be written', () => {
+  /** Its stdout is a disk without space; only Linux has one to try. */
+  const FULL = { prefix: ['/bin/sh', '-c', 'exec "$@" >/dev/full', 'sh'] };
+
+  it.runIf(process.platform === 'linux')('says so, in one line', async () => {
+    using home = prepared.trial();
+    const because =
+      'error: the answer could not be written: ENOSPC: no space left on device, write';
+    const answered = await ask(home, { words: ['count', '--quiet'], more: FULL });
+    expect([answered.code, answered.stderr]).toEqual([1, `${because}\n`]);
+    const listed = await cli(['list'], { home: home.path, ...FULL });
+    expect([listed.code, listed.stderr]).toEqual([1, `${because}\n`]);
+  });
+});
+
 describe('colour', () => {
   const error = ['nonsense'];
 
@@ -142,6 +157,51 @@ describe('a mistake', () => {
 
       hint: correct it there, or remove it to get the default"
     `);
+  });
+
+  it('in its YAML is told once', async () => {
+    using home = prepared.trial();
+    mkdirSync(join(home.path, 'config'));
+    writeFileSync(join(home.path, 'config', 'config.yaml'), 'device: [cpu\n');
+    const { code, stderr } = await cli(['list'], { home: home.path });
+    expect([code, stderr.match(/at line/g)?.length]).toEqual([2, 1]);
+    expect(stderr).not.toContain('caused by');
+  });
+
+  it('in the configuration leaves a warm engine to `ps` and `stop`', async () => {
+    using home = prepared.trial();
+    expect((await ask(home, { words: ['count', '--keep-alive', '10m'] })).code).toBe(0);
+    mkdirSync(join(home.path, 'config'), { recursive: true });
+    writeFileSync(join(home.path, 'config', 'config.yaml'), 'devise: cpu\n');
+    const ps = await cli(['ps'], { home: home.path });
+    expect([ps.code, ps.stdout, ps.stderr]).toEqual([
+      0,
+      expect.stringContaining('ready'),
+      expect.stringContaining('there is no setting `devise`'),
+    ]);
+    const stop = await cli(['stop', '--all'], { home: home.path });
+    expect([stop.code, stop.stdout]).toEqual([0, expect.stringContaining('stopped')]);
+  });
+
+  it.each([
+    'a: [b\n',
+    'devise: cpu\n',
+    'engines: {custom: {mine: {command: [mine], formats: [gguf]}}}\n',
+    'engines: {custom: {vllm: {url: "http://127.0.0.1:9"}}}\n',
+  ])('in the configuration is a finding of `doctor`, which goes on: %j', async (text) => {
+    using home = prepared.trial();
+    mkdirSync(join(home.path, 'config'), { recursive: true });
+    writeFileSync(join(home.path, 'config', 'config.yaml'), text);
+    const { code, stdout } = await cli(['doctor', '--json'], { home: home.path });
+    const { findings } = JSON.parse(stdout) as { findings: { code: string; hint: string }[] };
+    expect(code).toBe(1);
+    expect(findings.filter(({ code }) => code === 'config')).toMatchObject([
+      { level: 'bad', because: expect.stringContaining('config.yaml'), hint: expect.any(String) },
+    ]);
+    expect(findings.map(({ code }) => code)).toContain('sessions');
+    const isCustom = text.includes('mine');
+    const { hint } = findings.find(({ code }) => code === 'config') ?? { hint: '' };
+    expect(hint.includes('docs/custom-engines.md')).toBe(isCustom);
   });
 
   it('in a variable names the variable', async () => {

@@ -1,4 +1,5 @@
 /** A command used wrongly: exit 2, what was wrong with its value, and what was meant. */
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { temporaryHome, type TemporaryHome } from '../support/home.ts';
 import { cli, transcript } from './transcript.ts';
@@ -171,7 +172,9 @@ describe('an engine', () => {
     expect(await show('plan', 'smollm2:135m', '--engine', 'olama')).toMatchInlineSnapshot(`
       "exit 2
       --- stderr
-      error: there is no engine \`olama\` (known: dynamo, exllamav2, exllamav3, llama-cpp, max, mlx, sglang, tensorrt-llm, vllm)"
+      error: there is no engine \`olama\` (known: dynamo, exllamav2, exllamav3, llama-cpp, max, mlx, sglang, tensorrt-llm, vllm)
+
+      hint: docs/custom-engines.md shows how to add an engine or a server of your own; \`hyperllama engines list --discover\` shows the servers that answer here"
     `);
   });
 
@@ -182,6 +185,21 @@ describe('an engine', () => {
       "exit 3
       --- stderr
       error: SGLang cannot run on this machine: computes on NVIDIA GPUs, AMD GPUs, not on the CPU
+
+      hint: \`hyperllama engines\` shows which engines can run here"
+    `);
+  });
+
+  it('that cannot run here is refused with the command that shows which can', async () => {
+    const file = fileURLToPath(
+      new URL('../fixtures/machines/recorded-epyc-2core.json', import.meta.url),
+    );
+    expect(await show('plan', 'smollm2:135m', '--engine', 'sglang', '--machine', file))
+      .toMatchInlineSnapshot(`
+      "exit 3
+      --- stderr
+      error: no engine can serve SmolLM2-135M-Instruct on this machine
+        SGLang: computes on NVIDIA GPUs, AMD GPUs, not on the CPU
 
       hint: \`hyperllama engines\` shows which engines can run here"
     `);

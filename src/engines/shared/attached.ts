@@ -6,15 +6,10 @@ import type { ServerSettings } from '../../base/config-custom.ts';
 import { MODEL_SCHEMA, type ModelInfo } from '../../models/model.ts';
 import { ENGINE_SPEC } from '../engine.ts';
 import type { Engine, EngineInput, EnginePlan, Verdict, VerdictOk } from '../engine.ts';
-import {
-  CUSTOM_FEATURES,
-  CUSTOM_REQUIREMENTS,
-  CUSTOM_TRAITS,
-  customRequest,
-  VERSION_UNKNOWN,
-} from './custom.ts';
+import { CUSTOM_FEATURES, CUSTOM_REQUIREMENTS, CUSTOM_TRAITS, customRequest } from './custom.ts';
 import { checkNeeds } from './needs.ts';
 import { pickMetrics } from './metrics.ts';
+import { VERSION_UNKNOWN } from './versions.ts';
 
 /** It is on: there is nothing to wait for but the first token. */
 const READY_MS_MAX = 600_000;

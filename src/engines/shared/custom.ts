@@ -24,9 +24,7 @@ import { readByRules, type LogRule } from './log-rules.ts';
 import { pickMetrics } from './metrics.ts';
 import { makePlan } from './plan.ts';
 import { programReasons } from './usable.ts';
-
-/** No release of it is ours to judge. */
-export const VERSION_UNKNOWN = 'unknown';
+import { VERSION_UNKNOWN } from './versions.ts';
 
 /** What a chat server may be able to do. Embeddings and reranking are other dialects. */
 export const CUSTOM_TRAITS: readonly Trait[] = [

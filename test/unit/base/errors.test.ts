@@ -106,6 +106,16 @@ describe('the error table', () => {
       'the prompt has 6031 tokens, the context holds 2048',
     );
     expect(new HyperLlamaError('HL_CONTEXT_EXCEEDED', small).hint).toContain('--context 8192');
+    const hintFor = (more: object): string | null =>
+      new HyperLlamaError('HL_CONTEXT_EXCEEDED', { ...small, ...more }).hint;
+    expect(hintFor({ contextTokensMax: 7000 })).toContain('--context 7000');
+    for (const more of [
+      { contextTokensMax: 6000 },
+      { promptTokens: null, contextTokensMax: small.contextTokens },
+    ]) {
+      expect(hintFor(more)).toContain('longer than the model can read');
+      expect(hintFor(more)).not.toContain('--context');
+    }
   });
 
   it('says no number where the disk tells none', () => {

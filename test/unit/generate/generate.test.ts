@@ -114,6 +114,18 @@ describe('a refusal', () => {
     },
   );
 
+  it('for a prompt longer than the model can read suggests no larger context', async () => {
+    const message = 'request (40000 tokens) exceeds the available context size (2048 tokens)';
+    await using test = await testSession(refuse(400, { error: { message } }));
+    const options = { signal: null, firstByteDeadlineMs: null, onPart: () => undefined };
+    const error = await failure(
+      generate(test.session, REQUEST, { ...options, contextTokensMax: 8192 }),
+    );
+    expect(error.hint).toBe(
+      'the prompt is longer than the model can read (8192 tokens with its answer): use a shorter one',
+    );
+  });
+
   it('of the request itself keeps the engine’s words', async () => {
     await using test = await testSession(refuse(422, { error: 'temperature is no number' }));
     const error = await failure(run(test));
