@@ -300,7 +300,7 @@ def run_here(script: str, *arguments: str) -> list[dict[str, Any]]:
     shared = HERE.parent / "shared"
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        env={**os.environ, "PYTHONPATH": f"{HERE}:{shared}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), str(shared), *sys.path])},
         capture_output=True,
         text=True,
         check=False,

@@ -98,9 +98,10 @@ def look(control: str) -> Lease | None:
     """Connect, take the state, and leave as one who only looked; `None` when nobody is there."""
     try:
         lease = Lease(control)
+        lease.command("look")
     except OSError:
+        # It ended before we came, or between the two.
         return None
-    lease.command("look")
     return lease
 
 
