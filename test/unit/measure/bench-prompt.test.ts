@@ -25,6 +25,7 @@ function sessionAt(address: Address): Session {
   const plan = {
     contextTokens: 4096,
     model: { ref: 'm', artifact: { path: null } },
+    readiness: { path: '/health', deadlineMs: 1000 },
     shutdown: { signal: 'SIGTERM', graceMs: 0 },
   };
   const facts = {
