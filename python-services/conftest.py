@@ -34,3 +34,11 @@ def guarded(short_path: Path) -> Iterator[Callable[..., Guarded]]:
     for session in made:
         if hasattr(session, "process"):
             session.end()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder for stand-ins of packages."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    return folder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import gguf
 import numpy as np
 import pytest
+from service_case import read_lock
 from tokenizers import Tokenizer
 
 HERE = Path(__file__).resolve().parent
@@ -360,11 +360,5 @@ def test_keeps_no_gguf_file_that_reads_otherwise_than_it_was_written(tmp_path: P
 
 
 def test_every_line_of_the_lock_is_an_exact_version_with_hashes() -> None:
-    text = (HERE / "any.lock.txt").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    wrong = [
-        line
-        for line in lines
-        if not re.match(r"[a-z0-9._-]+==\S+", line) or "--hash=sha256:" not in line
-    ]
+    wrong, lines = read_lock(HERE / "any.lock.txt")
     assert (wrong, len(lines)) == ([], 8)

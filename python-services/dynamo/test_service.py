@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
+from service_case import read_lock, run_verb, write_modules
 
 HERE = Path(__file__).resolve().parent
 SERVICE = str(HERE / "service.py")
@@ -21,31 +20,11 @@ WHOLE = {"dynamo/runtime.py": "", "dynamo/llm.py": "", "uvloop.py": ""}
 
 def package(folder: Path, files: dict[str, str]) -> None:
     """Write these modules, and the record of `ai-dynamo`."""
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_modules(folder, files)
     (folder / "ai_dynamo-1.6.1.dist-info").mkdir()
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-    done = subprocess.run(
-        [sys.executable, SERVICE, *arguments],
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return done.returncode, events, done.stdout + done.stderr
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    folder = tmp_path / "site-packages"
-    folder.mkdir()
-    return folder
+run = partial(run_verb, SERVICE)
 
 
 def test_says_when_nothing_is_installed(site: Path) -> None:
@@ -87,12 +66,6 @@ def test_prepare_names_a_module_that_it_needs_and_does_not_declare(site: Path) -
 
 def test_every_line_of_the_lock_is_an_exact_version_with_hashes() -> None:
     assert [lock.name for lock in LOCKS] == ["cpu.lock.txt"]
-    text = LOCKS[0].read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    wrong = [
-        line
-        for line in lines
-        if not re.match(r"[a-z0-9._-]+==\S+", line) or "--hash=sha256:" not in line
-    ]
+    wrong, lines = read_lock(LOCKS[0])
     names = {line.split("==")[0] for line in lines}
     assert (wrong, {"ai-dynamo", "uvloop"} - names) == ([], set())

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
+from service_case import read_lock, run_verb, write_modules
 
 HERE = Path(__file__).resolve().parent
 SERVICE = str(HERE / "service.py")
@@ -20,41 +19,17 @@ SERVER = "_entrypoints/pipelines.py"
 
 def package(folder: Path, files: dict[str, str]) -> None:
     """Write a package `max` of these files, and its record."""
-    for name, text in files.items():
-        path = folder / "max" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for parent in (path.parent, *path.parent.parents):
-            if parent == folder:
-                break
-            (parent / "__init__.py").touch()
-        path.write_text(text, encoding="utf-8")
+    write_modules(folder, {f"max/{name}": text for name, text in files.items()})
     (folder / "max-26.7.0.dist-info").mkdir()
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    done = subprocess.run(
-        [sys.executable, SERVICE, *arguments],
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return done.returncode, events
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    folder = tmp_path / "site-packages"
-    folder.mkdir()
-    return folder
+run = partial(run_verb, SERVICE)
 
 
 def test_describes_the_package_without_importing_it(site: Path) -> None:
     assert run(site, "describe")[1][0]["code"] == "HL_ENGINE_NOT_INSTALLED"
     package(site, {SERVER: "raise SystemExit('imported')"})
-    code, events = run(site, "describe")
+    code, events, _ = run(site, "describe")
     assert (code, events[0]["version"], events[0]["build"]) == (0, "26.7.0", "max")
 
 
@@ -83,14 +58,14 @@ def test_starts_the_server_of_the_package_in_its_own_process(site: Path) -> None
 
 def test_prepare_refuses_a_build_that_dies_on_this_cpu(site: Path) -> None:
     package(site, {SERVER: "import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n"})
-    code, events = run(site, "prepare")
+    code, events, _ = run(site, "prepare")
     assert (code, events[-1]["code"]) == (1, "HL_ENGINE_INSTALL_FAILED")
     assert "ended with SIGILL" in events[-1]["because"]
 
 
 def test_check_names_the_missing_module(site: Path) -> None:
     package(site, {SERVER: "import compiler_that_is_not_there\n"})
-    code, events = run(site, "check")
+    code, events, _ = run(site, "check")
     findings = {event["code"]: event for event in events}
     assert code == 0
     assert findings["package"]["ok"] is True
@@ -100,11 +75,5 @@ def test_check_names_the_missing_module(site: Path) -> None:
 
 
 def test_every_line_of_the_lock_is_an_exact_version_with_hashes() -> None:
-    text = LOCK.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    wrong = [
-        line
-        for line in lines
-        if not re.match(r"[a-z0-9._-]+==\S+", line) or "--hash=sha256:" not in line
-    ]
+    wrong, lines = read_lock(LOCK)
     assert (wrong, len(lines) > 50) == ([], True)

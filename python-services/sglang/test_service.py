@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pytest
 from guarded import Guarded
+from service_case import read_lock, run_verb, write_modules
 
 HERE = Path(__file__).resolve().parent
 SERVICE = str(HERE / "service.py")
@@ -47,14 +45,7 @@ PRODUCT = 8.0
 
 def package(folder: Path, files: dict[str, str], torch: str = TORCH) -> None:
     """Write packages `sglang` of these files and `torch`, and the record of `sglang`."""
-    for name, text in files.items():
-        path = folder / "sglang" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for parent in (path.parent, *path.parent.parents):
-            if parent == folder:
-                break
-            (parent / "__init__.py").touch()
-        path.write_text(text, encoding="utf-8")
+    write_modules(folder, {f"sglang/{name}": text for name, text in files.items()})
     (folder / "torch.py").write_text(torch, encoding="utf-8")
     record = folder / "sglang-0.5.23.dist-info"
     record.mkdir()
@@ -62,34 +53,17 @@ def package(folder: Path, files: dict[str, str], torch: str = TORCH) -> None:
     (record / "METADATA").write_text(metadata, encoding="utf-8")
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    done = subprocess.run(
-        [sys.executable, SERVICE, *arguments],
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return done.returncode, events
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    folder = tmp_path / "site-packages"
-    folder.mkdir()
-    return folder
+run = partial(run_verb, SERVICE)
 
 
 def test_says_when_nothing_is_installed(site: Path) -> None:
-    code, events = run(site, "describe")
+    code, events, _ = run(site, "describe")
     assert (code, events[0]["code"]) == (1, "HL_ENGINE_NOT_INSTALLED")
 
 
 def test_describes_itself_without_an_import(site: Path) -> None:
     package(site, {"__init__.py": DRIVER_MISSING})
-    code, events = run(site, "describe")
+    code, events, _ = run(site, "describe")
     assert (code, events[0]["version"], events[0]["build"]) == (0, "0.5.23", "sglang")
 
 
@@ -146,26 +120,26 @@ def test_serve_guards_the_server_from_its_order_to_its_end(
 
 def test_prepare_names_the_card_it_computed_on(site: Path) -> None:
     package(site, {"srt/model_loader.py": ""})
-    code, events = run(site, "prepare")
+    code, events, _ = run(site, "prepare")
     assert (code, events[-1]) == (0, {"event": "prepared", "device": "NVIDIA Stand-in"})
 
 
 def test_prepare_refuses_a_machine_without_the_driver(site: Path) -> None:
     package(site, {"srt/model_loader.py": DRIVER_MISSING})
-    code, events = run(site, "prepare")
+    code, events, _ = run(site, "prepare")
     assert (code, events[-1]["code"]) == (1, "HL_ENGINE_INSTALL_FAILED")
     assert "libcuda.so.1" in events[-1]["because"]
 
 
 def test_prepare_refuses_a_card_that_computes_wrongly(site: Path) -> None:
     package(site, {"srt/model_loader.py": ""}, TORCH.replace("PRODUCT = 8.0", "PRODUCT = 7.0"))
-    code, events = run(site, "prepare")
+    code, events, _ = run(site, "prepare")
     assert (code, events[-1]["code"]) == (1, "HL_ENGINE_INSTALL_FAILED")
 
 
 def test_check_names_what_is_missing(site: Path) -> None:
     package(site, {"srt/model_loader.py": DRIVER_MISSING})
-    code, events = run(site, "check")
+    code, events, _ = run(site, "check")
     findings = {event["code"]: event for event in events}
     assert code == 0
     assert findings["package"]["ok"] is True
@@ -174,12 +148,6 @@ def test_check_names_what_is_missing(site: Path) -> None:
 
 
 def test_every_line_of_the_lock_is_an_exact_version_with_hashes() -> None:
-    text = LOCK.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    wrong = [
-        line
-        for line in lines
-        if not re.match(r"[a-z0-9._-]+==\S+", line) or "--hash=sha256:" not in line
-    ]
+    wrong, lines = read_lock(LOCK)
     assert (wrong, len(lines) > 100) == ([], True)
     assert any(line.startswith("sglang==0.5.23") for line in lines)

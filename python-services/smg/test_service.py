@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import pytest
+from service_case import read_lock, run_verb, write_modules
 
 HERE = Path(__file__).resolve().parent
 SERVICE = str(HERE / "service.py")
@@ -20,31 +18,11 @@ WHOLE = {"__main__.py": "", "launch_router.py": "", "smg_rs.py": "get_version_st
 
 def package(folder: Path, files: dict[str, str]) -> None:
     """Write a package `smg` of these files, and its record."""
-    for name, text in {"__init__.py": "", **files}.items():
-        path = folder / "smg" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+    write_modules(folder, {f"smg/{name}": text for name, text in files.items()})
     (folder / "smg-1.13.0.dist-info").mkdir()
 
 
-def run(folder: Path, *arguments: str) -> tuple[int, list[dict[str, Any]], str]:
-    done = subprocess.run(
-        [sys.executable, SERVICE, *arguments],
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    return done.returncode, events, done.stdout + done.stderr
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Path:
-    folder = tmp_path / "site-packages"
-    folder.mkdir()
-    return folder
+run = partial(run_verb, SERVICE)
 
 
 def test_says_when_nothing_is_installed(site: Path) -> None:
@@ -97,11 +75,5 @@ def test_check_names_the_missing_module(site: Path) -> None:
 
 def test_every_line_of_the_lock_is_an_exact_version_with_hashes() -> None:
     assert [lock.name for lock in LOCKS] == ["cpu.lock.txt"]
-    text = LOCKS[0].read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    wrong = [
-        line
-        for line in lines
-        if not re.match(r"[a-z0-9._-]+==\S+", line) or "--hash=sha256:" not in line
-    ]
+    wrong, lines = read_lock(LOCKS[0])
     assert (wrong, any(line.startswith("smg==1.13.0 ") for line in lines)) == ([], True)
