@@ -5,7 +5,12 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { formatBytes } from '../src/base/units.ts';
 import { ENGINES } from '../src/engines/all.gen.ts';
-import type { DeviceKind, Engine, EnvironmentRecipe } from '../src/engines/engine.ts';
+import type {
+  CompanionSupport,
+  DeviceKind,
+  Engine,
+  EnvironmentRecipe,
+} from '../src/engines/engine.ts';
 import {
   REQUEST_FEATURES,
   type FeatureSupport,
@@ -108,6 +113,14 @@ export function enginesPage(engines: readonly Engine[]): string {
       ]),
     ),
     askedText(driven),
+    '## Beside the model',
+    '`--draft MODEL` and `--lora PATH` of `plan`, `generate` and `bench`. An engine that cannot be ' +
+      'given one refuses it, with the reason, and another engine is chosen ' +
+      '([why so](decisions/0014-beside-the-model.md)).',
+    table(
+      ['Engine', 'Draft model', 'Adapter'],
+      sorted.map(({ name, companions }) => [name, ...companionCells(companions)]),
+    ),
     '## Environments',
     '`hyperllama engines install ID` makes one from a lock with exact versions; the first row that ' +
       'matches the machine and the device is taken.',
@@ -129,6 +142,15 @@ function askedText(driven: readonly Engine[]): string {
     'cell (`test/live/features.test.ts`; `tools` is from recordings, because the demo model has no ' +
     'words for them). The others rest on documentation, source and recordings.'
   );
+}
+
+function companionCells({ draft, adapter }: CompanionSupport = {}): readonly string[] {
+  const slack = draft?.vocabularySlack ?? 0;
+  const padded = slack === 0 ? '' : `, give or take ${slack} tokens`;
+  return [
+    draft === undefined ? 'no' : `of the same vocabulary${padded}`,
+    adapter === undefined ? 'no' : adapter === 'gguf' ? 'a GGUF file' : 'a folder of PEFT',
+  ];
 }
 
 function requirementCells(engine: Engine): readonly string[] {

@@ -36,6 +36,10 @@ export interface Wanted {
   readonly replicas?: number;
   /** A port is needed; absent = what the engine prefers. */
   readonly listen?: 'tcp';
+  /** A smaller model that proposes tokens, as the user named it; absent = none. */
+  readonly draft?: string;
+  /** Path of a LoRA adapter that every answer is given with; absent = none. */
+  readonly adapter?: string;
 }
 
 export interface Choice {
@@ -101,8 +105,23 @@ export async function choose(
   return isRunning(joined.plan, sessions) ? joined : await chooseOn(free);
 }
 
-/** What lies on this machine says nothing about what somebody else's server serves. */
 async function modelOf(
+  wanted: Wanted,
+  engines: readonly Engine[],
+  context: Context,
+): Promise<ModelInfo> {
+  const { draft, adapter } = wanted;
+  const model = await bareModelOf(wanted, engines, context);
+  if (draft === undefined && adapter === undefined) return model;
+  const { describeAdapter, withCompanions } = await import('./models/companions.ts');
+  return withCompanions(model, {
+    draft: draft === undefined ? null : await describe(draft, context),
+    adapter: adapter === undefined ? null : await describeAdapter(adapter, context.env),
+  });
+}
+
+/** What lies on this machine says nothing about what somebody else's server serves. */
+async function bareModelOf(
   { model, engineId }: Wanted,
   engines: readonly Engine[],
   context: Context,

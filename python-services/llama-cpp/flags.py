@@ -113,6 +113,23 @@ def _gpu_layers(text: str) -> int:
     return {"auto": -1, "all": -2}.get(text) or _whole(-1)(text)
 
 
+_SPECULATIVE = {"draft-simple": "COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE"}
+
+
+def speculate(module: Any, params: Any, text: str) -> None:
+    """Set who proposes tokens."""
+    if text not in _SPECULATIVE:
+        raise ValueError(f"expected one of {', '.join(_SPECULATIVE)}")
+    params.speculative.types = [getattr(module.common_speculative_type, _SPECULATIVE[text])]
+
+
+def adapt(module: Any, params: Any, text: str) -> None:
+    """Add the adapter in a file to the weights, in full."""
+    info = module.CommonAdapterLoraInfo()
+    info.path, info.scale = text, 1.0
+    params.lora_adapters = [*params.lora_adapters, info]
+
+
 def _tensor_split(text: str) -> list[float]:
     return [float(part) for part in text.split(",")]
 
@@ -147,6 +164,11 @@ VALUED: dict[str, Callable[[Any, Any, str], None]] = {
     "--reasoning-format": _enum("reasoning_format", "common_reasoning_format", _REASONING),
     "--seed": _put("sampling.seed", _whole(0)),
     "--mmproj": _put("mmproj.path", str),
+    "--spec-type": speculate,
+    "--spec-draft-model": _put("speculative.draft.mparams.path", str),
+    "--spec-draft-n-max": _put("speculative.draft.n_max", _whole(0)),
+    "--spec-draft-ngl": _put("speculative.draft.n_gpu_layers", _gpu_layers),
+    "--lora": adapt,
     "--chat-template": _put("chat_template", str),
     "--rope-freq-base": _put("rope_freq_base", float),
     "--rope-freq-scale": _put("rope_freq_scale", float),

@@ -38,7 +38,13 @@ class Words:
 @pytest.fixture
 def params() -> SimpleNamespace:
     parts = ("model", "cpuparams", "cpuparams_batch", "sampling", "mmproj")
-    return SimpleNamespace(hostnames=[], **{part: SimpleNamespace() for part in parts})
+    draft = SimpleNamespace(mparams=SimpleNamespace())
+    return SimpleNamespace(
+        hostnames=[],
+        lora_adapters=[],
+        speculative=SimpleNamespace(draft=draft),
+        **{part: SimpleNamespace() for part in parts},
+    )
 
 
 def apply(params: object, *argv: str) -> None:
@@ -49,6 +55,8 @@ def apply(params: object, *argv: str) -> None:
         llama_pooling_type=Words(),
         llama_split_mode=Words(),
         common_reasoning_format=Words(),
+        common_speculative_type=Words(),
+        CommonAdapterLoraInfo=SimpleNamespace,
     )
     flags.apply_flags(module, params, list(argv))
 
@@ -79,6 +87,20 @@ def test_sets_the_attribute_behind_each_flag(params: SimpleNamespace) -> None:
     assert (params.n_gpu_layers, params.sampling.seed, params.fit_params) == (-2, 7, False)
 
 
+def test_sets_what_is_loaded_beside_the_model(params: SimpleNamespace) -> None:
+    apply(
+        params,
+        *("--spec-type", "draft-simple", "--spec-draft-model", "/d.gguf"),
+        *("--spec-draft-n-max", "3", "--spec-draft-ngl", "all"),
+        *("--lora", "/a.gguf", "--lora", "/b.gguf"),
+    )
+    assert params.speculative.types == ["COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE"]
+    draft = params.speculative.draft
+    assert (draft.mparams.path, draft.n_max, draft.n_gpu_layers) == ("/d.gguf", 3, -2)
+    adapters = [(adapter.path, adapter.scale) for adapter in params.lora_adapters]
+    assert adapters == [("/a.gguf", 1.0), ("/b.gguf", 1.0)]
+
+
 @pytest.mark.parametrize(
     ("argv", "part"),
     [
@@ -91,6 +113,7 @@ def test_sets_the_attribute_behind_each_flag(params: SimpleNamespace) -> None:
         (["--threads", "0"], "expected 1 or more"),
         (["--flash-attn", "yes"], "expected one of on, off, auto"),
         (["--cache-type-k", "q5"], "expected one of f32"),
+        (["--spec-type", "magic"], "expected one of draft-simple"),
     ],
 )
 def test_refuses_a_flag_it_would_have_to_drop(
@@ -189,6 +212,7 @@ def test_every_flag_sets_what_the_installed_engine_has() -> None:
         "--reasoning-format": "none",
         "--split-mode": "layer",
         "--fit": "off",
+        "--spec-type": "draft-simple",
     }
     for flag in flags.VALUED:
         value = examples.get(flag, "1")
@@ -208,6 +232,7 @@ def test_every_word_of_a_flag_is_known_to_the_installed_engine() -> None:
         "--pooling": flags._POOLING,
         "--reasoning-format": flags._REASONING,
         "--split-mode": flags._SPLIT,
+        "--spec-type": flags._SPECULATIVE,
     }
     for flag, table in words.items():
         for word in table:

@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { start, type Wanted } from '../pipeline.ts';
 import {
+  addCompanionOptions,
   addWorkloadOptions,
+  companionsFrom,
   createCommand,
   createContext,
   decimal,
@@ -11,10 +13,11 @@ import {
   integer,
   workloadFrom,
   type CommonOptions,
+  type CompanionOptions,
   type WorkloadOptions,
 } from './shared.ts';
 
-interface Options extends CommonOptions, WorkloadOptions {
+interface Options extends CommonOptions, WorkloadOptions, CompanionOptions {
   readonly engine?: string;
   readonly iterations: number;
   readonly warmup: number;
@@ -33,7 +36,7 @@ const WARMUPS_DEFAULT = 2;
 const MAX_TOKENS_DEFAULT = 128;
 
 export default function command(): Command {
-  return addWorkloadOptions(
+  const built = addWorkloadOptions(
     createCommand('bench', 'time one prompt, over and over, on the engine it would get')
       .argument('<model>', 'name, path of a GGUF file or model folder')
       .argument('[prompt...]', 'the prompt; `-` takes stdin; one of ours without it')
@@ -44,7 +47,8 @@ export default function command(): Command {
         ITERATIONS_DEFAULT,
       )
       .option('--engine <id>', 'use this engine instead of the decided one'),
-  )
+  );
+  return addCompanionOptions(built)
     .option('--warmup <n>', 'answers before that', integer('--warmup', 0, 1000), WARMUPS_DEFAULT)
     .option(
       '--max-tokens <n>',
@@ -83,6 +87,7 @@ async function run(
     engineId: options.engine ?? context.config.engine.value,
     isToRun: true,
     machine: null,
+    ...companionsFrom(options),
   };
   const limits = { keepAliveMs: 0, startDeadlineMs: options.timeout ?? null };
   const started = await start(wanted, limits, context);

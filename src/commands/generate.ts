@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { errnoOf, fail } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
-import type { Part } from '../engines/parts.ts';
+import type { Part, Usage } from '../engines/parts.ts';
 import { knownVersion } from '../engines/shared/versions.ts';
 import { EMPTY_REQUEST, type GenerateRequest, type Message } from '../engines/request.ts';
 import type { GenerateResult } from '../generate/generate.ts';
@@ -12,7 +12,9 @@ import { outputTokens, timingOf, tokensPerSecond } from '../generate/timing.ts';
 import { choose, start, type Choice, type Started, type Wanted } from '../pipeline.ts';
 import { promptFrom } from './prompt.ts';
 import {
+  addCompanionOptions,
   addWorkloadOptions,
+  companionsFrom,
   createCommand,
   createContext,
   decimal,
@@ -20,10 +22,11 @@ import {
   integer,
   workloadFrom,
   type CommonOptions,
+  type CompanionOptions,
   type WorkloadOptions,
 } from './shared.ts';
 
-interface Options extends CommonOptions, WorkloadOptions {
+interface Options extends CommonOptions, WorkloadOptions, CompanionOptions {
   readonly engine?: string;
   readonly maxTokens?: number;
   readonly temperature?: number;
@@ -38,13 +41,14 @@ interface Options extends CommonOptions, WorkloadOptions {
 }
 
 export default function command(): Command {
-  return addWorkloadOptions(
+  const built = addWorkloadOptions(
     createCommand('generate', 'answer one prompt with the right engine')
       .alias('run')
       .argument('<model>', 'name, path of a GGUF file or model folder')
       .argument('[prompt...]', 'the prompt; text on stdin is put before it, `-` takes stdin only')
       .option('--engine <id>', 'use this engine instead of the decided one'),
-  )
+  );
+  return addCompanionOptions(built)
     .option('--max-tokens <n>', 'end after so many tokens', integer('--max-tokens', 1, 10_000_000))
     .option('--temperature <t>', '0 = always the likeliest token', decimal('--temperature', 0, 10))
     .option('--top-p <p>', 'sample from this part of the probability', decimal('--top-p', 0, 1))
@@ -86,6 +90,7 @@ async function run(
     engineId: options.engine ?? context.config.engine.value,
     isToRun: true,
     machine: null,
+    ...companionsFrom(options),
   };
   if (options.dryRun === true) {
     const { printPlan } = await import('./plan.ts');
@@ -237,6 +242,7 @@ function footer(
     speed === null ? null : `${speed.toFixed(1)} tok/s`,
     timing.ttftMs === null ? null : `TTFT ${formatDuration(timing.ttftMs)}`,
     result.usage === null ? null : `prompt ${result.usage.promptTokens} tok`,
+    draftWords(result.usage?.draft),
     isOurs ? startWords(session.facts) : 'unmanaged',
     result.usage === null || !isOurs
       ? null
@@ -246,6 +252,10 @@ function footer(
     result.finishReason === 'cancelled' ? 'cancelled' : null,
   ];
   return output.style.dim(` ${parts.filter((part) => part !== null).join(' · ')}`);
+}
+
+function draftWords(draft: Usage['draft'] | undefined): string | null {
+  return draft === undefined ? null : `draft ${draft.accepted} of ${draft.proposed} tokens taken`;
 }
 
 function startWords({ isAttached, startMs }: Started['session']['facts']): string {
@@ -281,6 +291,7 @@ function resultJson(result: GenerateResult, { choice, session }: Started): unkno
     usage: {
       promptTokens: result.usage?.promptTokens ?? null,
       outputTokens: outputTokens(result),
+      ...(result.usage?.draft === undefined ? {} : { draft: result.usage.draft }),
     },
     timing: roundTimes({ startMs: session.facts.startMs, ...timing }),
     warnings: result.warnings,

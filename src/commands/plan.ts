@@ -5,30 +5,34 @@ import { explainDecision } from '../decision/explain.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
 import { choose, type Choice } from '../pipeline.ts';
 import {
+  addCompanionOptions,
   addWorkloadOptions,
+  companionsFrom,
   createCommand,
   createContext,
   integer,
   workloadFrom,
   type CommonOptions,
+  type CompanionOptions,
   type WorkloadOptions,
 } from './shared.ts';
 import { knownVersion } from '../engines/shared/versions.ts';
 import { readMachineFile } from './machine-file.ts';
 
-interface Options extends CommonOptions, Omit<WorkloadOptions, 'for'> {
+interface Options extends CommonOptions, CompanionOptions, Omit<WorkloadOptions, 'for'> {
   readonly for?: readonly string[];
   readonly engine?: string;
   readonly machine?: string;
 }
 
 export default function command(): Command {
-  const built = addWorkloadOptions(
+  const described = addWorkloadOptions(
     createCommand('plan', 'the engine this model would get, why, and its exact command line')
       .argument('<model>', 'name, path of a GGUF file or model folder')
       .option('--engine <id>', 'plan for this engine instead of the decided one')
       .option('--concurrency <n>', 'users at once', integer('--concurrency', 1, 100_000)),
   );
+  const built = addCompanionOptions(described);
   const forOption = built.options.find((option) => option.long === '--for');
   forOption?.argParser((value: string, previous: readonly string[] | undefined) => [
     ...(previous ?? []),
@@ -44,7 +48,8 @@ export default function command(): Command {
         const { for: _all, ...rest } = options;
         const workload = workloadFrom(rest, context, name);
         const engineId = options.engine ?? context.config.engine.value;
-        choices.push(await choose({ model, workload, engineId, isToRun: false, machine }, context));
+        const wanted = { model, workload, engineId, isToRun: false, machine };
+        choices.push(await choose({ ...wanted, ...companionsFrom(options) }, context));
       }
       await printPlan(choices, context);
     });

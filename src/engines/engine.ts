@@ -5,7 +5,7 @@
  */
 import type { ServerSettings } from '../base/config-custom.ts';
 import type { Machine } from '../hardware/machine.ts';
-import type { Artifact, ModelInfo, WeightFormat } from '../models/model.ts';
+import type { Adapter, Artifact, ModelInfo, WeightFormat } from '../models/model.ts';
 import type { Workload } from '../workloads/workload.ts';
 import type { AdaptedRequest, FeatureSupport, GenerateRequest, RequestFeature } from './request.ts';
 
@@ -43,6 +43,8 @@ export interface Engine {
   /** Programs of the same engine that somebody else installed, as an alternative. */
   readonly programs?: readonly ProgramSupport[];
   readonly features: Readonly<Record<RequestFeature, FeatureSupport>>;
+  /** What its plan passes on, to be loaded beside the model; absent = nothing. */
+  readonly companions?: CompanionSupport;
 
   /** Can it serve this model for this workload on this machine? All reasons, not the first. */
   check(input: EngineInput): Verdict;
@@ -120,6 +122,14 @@ export interface FormatSupport {
   readonly devices: readonly DeviceKind[];
   /** Absent = every quantization of the format. Compared without regard to case. */
   readonly quantizations?: readonly string[];
+}
+
+/** Where a model has a draft or an adapter, and the engine is not known to take it, it refuses. */
+export interface CompanionSupport {
+  /** A draft model, whose vocabulary may be so many tokens larger or smaller; absent = none. */
+  readonly draft?: { readonly vocabularySlack: number };
+  /** A LoRA adapter in this format; absent = none. */
+  readonly adapter?: Adapter['format'];
 }
 
 /** Data, printed by `engines` and checked by `engines/shared/requirements.ts`. */
@@ -222,6 +232,8 @@ export type Verdict = VerdictOk | VerdictRefused;
 export interface VerdictOk {
   readonly isOk: true;
   readonly artifact: Artifact;
+  /** Of the draft model, when one is wanted. */
+  readonly draft?: Artifact;
   readonly device: DeviceKind;
   /** Indices of the accelerators used; empty on the CPU. */
   readonly accelerators: readonly number[];
@@ -255,10 +267,17 @@ export interface PlanArgument {
   readonly origin: 'engine' | 'machine' | 'model' | 'workload' | 'user';
 }
 
+/** A model as a plan loads it. */
+export interface PlannedModel {
+  readonly ref: string;
+  readonly name: string;
+  readonly artifact: Artifact;
+}
+
 /** Serialisable; holds no port, path of a socket or secret, so that equal plans are equal. */
 export interface EnginePlan {
   readonly engine: { readonly id: string; readonly version: string; readonly build: string };
-  readonly model: { readonly ref: string; readonly name: string; readonly artifact: Artifact };
+  readonly model: PlannedModel;
   /** Folder under `python-services/`. */
   readonly service: string;
   /** Which environment to start from; `null` = the binary at `executable`. */
@@ -288,7 +307,7 @@ export interface EnginePlan {
   readonly slots: number;
   readonly parallel: { readonly tensor: number; readonly pipeline: number };
   /** Speculative decoding: the draft model; `null` = off. */
-  readonly draft: string | null;
+  readonly draft: PlannedModel | null;
   /**
    * The running server to ask, instead of a start. Nothing is known of its memory, device and
    * weights: what stands there means nothing, and is not shown.

@@ -4,6 +4,7 @@
  */
 import { ENGINE_SPEC } from './engine.ts';
 import type {
+  CompanionSupport,
   Engine,
   EngineInput,
   FormatSupport,
@@ -15,6 +16,7 @@ import type {
 import { flag } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
 import { checkToolParser, parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { readByRules } from './shared/log-rules.ts';
@@ -23,6 +25,7 @@ import {
   TABBY_FIT,
   TABBY_LOG,
   TABBY_METRICS,
+  inFolder,
   tabbyArguments,
   tabbyGuide,
 } from './shared/tabby-api.ts';
@@ -68,11 +71,14 @@ const TOOL_FORMATS: readonly FamilyRow[] = [
   { family: 'gpt_oss', parser: 'harmony' },
 ];
 
+const COMPANIONS: CompanionSupport = { draft: { vocabularySlack: 0 } };
+
 const RULES: CheckRules = {
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
   fit: () => TABBY_FIT,
+  companions: COMPANIONS,
   extra: (input) => checkToolParser(input, parserOf(input.model, TOOL_FORMATS)),
 };
 
@@ -86,6 +92,18 @@ function ownArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgu
   }
   if (workload.needs.includes('vision')) {
     args.push(flag('--vision', 'true', { because: 'requests hold images', origin: 'workload' }));
+  }
+  const draft = draftPath(input, verdict);
+  if (draft !== null) {
+    const { folder, name } = inFolder(draft);
+    args.push(
+      flag('--draft-model-dir', folder, { because: 'the folder above the draft', origin: 'user' }),
+      flag('--draft-model-name', name, {
+        because: 'proposes tokens that the model only has to check',
+        origin: 'user',
+      }),
+      flag('--draft-num-tokens', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
+    );
   }
   if (verdict.accelerators.length > 1) {
     const cards = machine.accelerators.filter(
@@ -121,6 +139,7 @@ const engine: Engine = {
   environments: [],
   guides: [tabbyGuide('e632af41eba68abeadc3437c62674360f2f8cbf1')],
   features: FEATURES,
+  companions: COMPANIONS,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {

@@ -5,6 +5,7 @@
 import { GIB, MIB } from '../base/units.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
+  CompanionSupport,
   Engine,
   EngineInput,
   FormatSupport,
@@ -17,6 +18,7 @@ import type {
 import { flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
 import type { Target } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { OFFLOAD_CODE, type FitRules } from './shared/fit.ts';
@@ -92,6 +94,9 @@ const REQUIREMENTS_FOREIGN: Requirements = {
 
 const FEATURES = features({ min_tokens: 'ignored' });
 
+/** It pads vocabularies, and lets them differ by so much. */
+const COMPANIONS: CompanionSupport = { draft: { vocabularySlack: 128 }, adapter: 'gguf' };
+
 /** Prompt tokens computed in one go; the compute buffer grows with it. llama.cpp's default. */
 const UBATCH_TOKENS = 512;
 
@@ -142,6 +147,7 @@ function rulesFor({ installation }: EngineInput): CheckRules {
     formats: FORMATS,
     requirements: isForeign ? REQUIREMENTS_FOREIGN : REQUIREMENTS,
     fit: fitRules,
+    companions: COMPANIONS,
     extra: (input, target) => [
       ...(isForeign ? [] : checkWheel(input, target)),
       ...checkInstallation(input, target),
@@ -224,6 +230,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       origin: 'machine',
     }),
     ...taskArguments(input, verdict),
+    ...companionArguments(input, verdict),
     toggle('--metrics', { because: 'counters for `ps` and measurements' }),
     toggle('--no-ui', { because: 'nobody looks at it' }),
     toggle('--offline', { because: 'it may not fetch anything by itself' }),
@@ -282,6 +289,29 @@ function taskArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
   ];
 }
 
+function companionArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const { adapter } = input.model;
+  const draft = draftPath(input, verdict);
+  const args: PlanArgument[] = [];
+  if (draft !== null) {
+    args.push(
+      flag('--spec-type', 'draft-simple', { because: 'a draft model of its own', origin: 'user' }),
+      flag('--spec-draft-model', draft, {
+        because: 'proposes tokens that the model only has to check',
+        origin: 'user',
+      }),
+      flag('--spec-draft-n-max', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
+    );
+    if (verdict.device !== 'cpu') {
+      args.push(flag('--spec-draft-ngl', 'all', { because: 'it fits beside the model' }));
+    }
+  }
+  if (adapter !== undefined) {
+    args.push(flag('--lora', adapter.path, { because: 'added to the weights', origin: 'user' }));
+  }
+  return args;
+}
+
 const engine: Engine = {
   spec: ENGINE_SPEC,
   id: 'llama-cpp',
@@ -332,6 +362,7 @@ const engine: Engine = {
   ],
   programs: [LLAMA_SERVER],
   features: FEATURES,
+  companions: COMPANIONS,
   check: (input) => checkEngine(rulesFor(input), input),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {

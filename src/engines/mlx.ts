@@ -5,6 +5,7 @@
 import { MIB } from '../base/units.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
+  CompanionSupport,
   Engine,
   EngineInput,
   EngineMetrics,
@@ -19,6 +20,7 @@ import { flag } from './shared/args.ts';
 import { isFloat32 } from './shared/artifacts.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
@@ -52,6 +54,9 @@ const FEATURES = features({
   tools: 'ignored',
 });
 
+/** Adapters it takes in a format of its own only. */
+const COMPANIONS: CompanionSupport = { draft: { vocabularySlack: 0 } };
+
 const RULES: CheckRules = {
   traits: TRAITS,
   formats: FORMATS,
@@ -67,6 +72,7 @@ const RULES: CheckRules = {
     split: 'none',
     canOffload: false,
   }),
+  companions: COMPANIONS,
   extra: checkMac,
 };
 
@@ -78,6 +84,7 @@ function checkMac({ machine }: EngineInput): readonly Reason[] {
 }
 
 function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const draft = draftPath(input, verdict);
   return [
     flag('--model', modelPath(input.model, verdict.artifact), {
       because: 'the folder',
@@ -102,6 +109,15 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: 'earlier prompts keep what the running ones leave of the KV cache',
       origin: 'workload',
     }),
+    ...(draft === null
+      ? []
+      : [
+          flag('--draft-model', draft, {
+            because: 'proposes tokens that the model only has to check',
+            origin: 'user',
+          }),
+          flag('--num-draft-tokens', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
+        ]),
     flag('--allowed-origins', 'none', {
       because: 'it has no key: a page in a browser may not read its answers',
     }),
@@ -178,6 +194,7 @@ const engine: Engine = {
     },
   ],
   features: FEATURES,
+  companions: COMPANIONS,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {

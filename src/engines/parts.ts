@@ -19,6 +19,8 @@ export interface Usage {
   readonly outputTokens: number;
   /** Prompt tokens taken from an earlier request's KV cache; `null` = not reported. */
   readonly cachedTokens: number | null;
+  /** Tokens that a draft model proposed, and how many the model took; absent = not reported. */
+  readonly draft?: { readonly proposed: number; readonly accepted: number };
 }
 
 /** The parts of one event's data; garbage is an `error` part, never an exception. */
@@ -45,7 +47,10 @@ export function readParts(data: string): readonly Part[] {
   const choice = Array.isArray(chunk['choices']) ? (chunk['choices'][0] as unknown) : undefined;
   if (isObject(choice)) parts.push(...readChoice(choice));
   const usage = readUsage(chunk['usage']);
-  if (usage !== null) parts.push({ kind: 'usage', usage });
+  const draft = readDraft(chunk['timings']);
+  if (usage !== null) {
+    parts.push({ kind: 'usage', usage: draft === null ? usage : { ...usage, draft } });
+  }
   return parts;
 }
 
@@ -93,6 +98,14 @@ function readUsage(usage: unknown): Usage | null {
     outputTokens,
     cachedTokens: typeof cached === 'number' ? cached : null,
   };
+}
+
+/** llama.cpp's own field, beside the usage. */
+function readDraft(timings: unknown): Required<Usage>['draft'] | null {
+  if (!isObject(timings)) return null;
+  const { draft_n: proposed, draft_n_accepted: accepted } = timings;
+  if (typeof proposed !== 'number' || typeof accepted !== 'number') return null;
+  return { proposed, accepted };
 }
 
 function readError(error: unknown): Extract<Part, { kind: 'error' }> {

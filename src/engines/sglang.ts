@@ -4,10 +4,13 @@
  */
 import { GIB } from '../base/units.ts';
 import { kvCacheBytesPerToken } from '../models/memory.ts';
+import type { ModelInfo } from '../models/model.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
+  CompanionSupport,
   Engine,
   EngineInput,
+  EnginePlan,
   FormatSupport,
   MemoryNeed,
   PlanArgument,
@@ -18,6 +21,7 @@ import type {
 import { degree, flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
 import { cardBytesFree } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
@@ -79,7 +83,10 @@ const REQUIREMENTS: Requirements = {
 
 const FEATURES = features({});
 
+const COMPANIONS: CompanionSupport = { draft: { vocabularySlack: 0 }, adapter: 'safetensors' };
+
 const RULES: CheckRules = {
+  companions: COMPANIONS,
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
@@ -125,7 +132,9 @@ function memoryTaken(input: EngineInput, verdict: VerdictOk, layout: CardLayout)
   const room = MEMORY_SHARE * Math.min(...free) - memory.weightsBytes / cards.length;
   const tokens = poolTokens(input, verdict, layout);
   // A sliding window saves nothing here: those layers have a pool of nearly as many tokens.
-  const tokenBytes = (kvCacheBytesPerToken(model, 2) ?? 0) * kvShareOfCard(model, layout);
+  const bytesOf = (of: ModelInfo | undefined): number =>
+    of === undefined ? 0 : (kvCacheBytesPerToken(of, 2) ?? 0);
+  const tokenBytes = (bytesOf(model) + bytesOf(model.draft)) * kvShareOfCard(model, layout);
   const pool = tokens === null ? Number.POSITIVE_INFINITY : tokens * tokenBytes;
   const bytesOnCard = Math.max(0, Math.min(pool, room));
   return Number.isFinite(bytesOnCard)
@@ -171,6 +180,7 @@ function planArguments(
         }),
     ...spreadArguments(input, layout),
     ...modelArguments(input),
+    ...companionArguments(input, verdict),
     flag('--sampling-defaults', 'openai', { because: 'no sampling defaults behind our back' }),
     toggle('--enable-metrics', { because: 'counters for `ps` and measurements' }),
     toggle('--enable-cache-report', { because: 'usage says what the cache saved' }),
@@ -203,7 +213,7 @@ function spreadArguments(input: EngineInput, layout: CardLayout): readonly (Plan
 }
 
 /** What this model is and what requests need of it. */
-function modelArguments({ workload }: EngineInput): readonly (PlanArgument | null)[] {
+function modelArguments({ model, workload }: EngineInput): readonly (PlanArgument | null)[] {
   if (workload.needs.includes('embeddings')) {
     return [toggle('--is-embedding', { because: 'vectors, not text', origin: 'workload' })];
   }
@@ -218,10 +228,50 @@ function modelArguments({ workload }: EngineInput): readonly (PlanArgument | nul
           origin: 'workload',
         })
       : null,
-    workload.needs.includes('lora')
+    workload.needs.includes('lora') && model.adapter === undefined
       ? toggle('--enable-lora', { because: 'requests name an adapter', origin: 'workload' })
       : null,
   ];
+}
+
+/** A request says `model:adapter`. */
+const ADAPTER_NAME = 'adapter';
+const ADAPTER_FLAG = '--lora-paths';
+
+function companionArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const { adapter } = input.model;
+  const draft = draftPath(input, verdict);
+  const args: PlanArgument[] = [];
+  if (draft !== null) {
+    const because = 'proposes tokens that the model only has to check';
+    args.push(
+      flag('--speculative-algorithm', 'STANDALONE', {
+        because: 'a draft model of its own',
+        origin: 'user',
+      }),
+      flag('--speculative-draft-model-path', draft, { because, origin: 'user' }),
+      flag('--speculative-num-steps', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
+      flag('--speculative-eagle-topk', 1, { because: 'one proposal, not a tree of them' }),
+      flag('--speculative-num-draft-tokens', DRAFT_TOKENS + 1, {
+        because: 'those and the one it adds itself are checked together',
+      }),
+    );
+  }
+  if (adapter !== undefined) {
+    args.push(
+      flag(ADAPTER_FLAG, `${ADAPTER_NAME}=${adapter.path}`, {
+        because: 'answers are given with this adapter',
+        origin: 'user',
+      }),
+    );
+  }
+  return args;
+}
+
+/** What a request asks for: the served name, and the adapter behind a colon. */
+function requestName({ model, args }: EnginePlan): string {
+  const name = servedName(model.name);
+  return args.some(({ flag }) => flag === ADAPTER_FLAG) ? `${name}:${ADAPTER_NAME}` : name;
 }
 
 const LOG_RULES: readonly LogRule[] = [
@@ -267,6 +317,7 @@ const engine: Engine = {
     },
   ],
   features: FEATURES,
+  companions: COMPANIONS,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) => {
     const layout = cardLayout(input, verdict);
@@ -300,7 +351,7 @@ const engine: Engine = {
   },
   adaptRequest: (request, plan) =>
     chatRequest(
-      { engineName: 'SGLang', features: FEATURES, model: servedName(plan.model.name) },
+      { engineName: 'SGLang', features: FEATURES, model: requestName(plan) },
       request,
       plan,
     ),

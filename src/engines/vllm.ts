@@ -6,6 +6,7 @@ import { GIB } from '../base/units.ts';
 import type { ModelInfo } from '../models/model.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
+  CompanionSupport,
   DeviceKind,
   Engine,
   EngineInput,
@@ -20,6 +21,7 @@ import type {
 import { degree, flag, positional, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
+import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
 import type { Target } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
@@ -87,6 +89,8 @@ const REQUIREMENTS: Requirements = {
 
 const FEATURES = features({});
 
+const COMPANIONS: CompanionSupport = { draft: { vocabularySlack: 0 }, adapter: 'safetensors' };
+
 const RULES: CheckRules = {
   traits: TRAITS,
   formats: FORMATS,
@@ -105,6 +109,7 @@ const RULES: CheckRules = {
     ),
     ...(target.device === 'cpu' ? { kvBytesTold: wholeGib } : {}),
   }),
+  companions: COMPANIONS,
   extra: (input, target) => [
     ...checkCpu(input, target),
     ...checkMetal(input, target),
@@ -158,7 +163,10 @@ function planArguments(
   const { model, workload } = input;
   const args: (PlanArgument | null)[] = [
     positional(modelPath(model, verdict.artifact), { because: 'the folder', origin: 'model' }),
-    flag('--served-model-name', '{served-name}', { because: 'the name in requests and replies' }),
+    // With an adapter that name is the adapter's: requests get it without naming it.
+    flag('--served-model-name', model.adapter === undefined ? '{served-name}' : BARE_NAME, {
+      because: 'the name in requests and replies',
+    }),
     ...listenArguments(input, '--uds'),
     flag('--max-model-len', verdict.contextTokens, {
       because: 'tokens of context a request may use',
@@ -171,6 +179,7 @@ function planArguments(
     }),
     ...spreadArguments(input, layout),
     ...modelArguments(input),
+    ...companionArguments(input, verdict),
     // 90 s of compilation on two cores: many answers later it has paid for itself.
     verdict.device === 'cpu' && workload.concurrency === 1
       ? toggle('--enforce-eager', {
@@ -183,6 +192,39 @@ function planArguments(
     toggle('--enable-prompt-tokens-details', { because: 'usage says what the cache saved' }),
   ];
   return args.filter((arg) => arg !== null);
+}
+
+/** Of the model without its adapter, which nobody asks for. */
+const BARE_NAME = '{served-name}-bare';
+
+/** Ranks it has room for; a larger one than 512 is refused by itself. */
+const LORA_RANKS = [8, 16, 32, 64, 128, 256, 320, 512];
+
+function companionArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
+  const { adapter } = input.model;
+  const draft = draftPath(input, verdict);
+  const args: PlanArgument[] = [];
+  if (draft !== null) {
+    const config = { model: draft, num_speculative_tokens: DRAFT_TOKENS };
+    args.push(
+      flag('--speculative-config', JSON.stringify(config), {
+        because: `a draft model proposes ${DRAFT_TOKENS} tokens that the model only has to check`,
+        origin: 'user',
+      }),
+    );
+  }
+  if (adapter !== undefined) {
+    const rank = LORA_RANKS.find((known) => known >= adapter.rank) ?? adapter.rank;
+    args.push(
+      toggle('--enable-lora', { because: 'answers are given with an adapter', origin: 'user' }),
+      flag('--lora-modules', `{served-name}=${adapter.path}`, {
+        because: 'the adapter, under the name that requests use',
+        origin: 'user',
+      }),
+      flag('--max-lora-rank', rank, { because: `room for its rank of ${adapter.rank}` }),
+    );
+  }
+  return args;
 }
 
 /** How the cards share the work. */
@@ -310,6 +352,7 @@ const engine: Engine = {
     },
   ],
   features: FEATURES,
+  companions: COMPANIONS,
   check: (input) => checkEngine(RULES, input),
   plan: (input, verdict) => {
     const layout = cardLayout(input, verdict);

@@ -7,7 +7,7 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { InstallEvent } from '../base/installer.ts';
 import type { Python } from '../base/python.ts';
 import { formatBytes } from '../base/units.ts';
-import type { EnvironmentRecipe, LaunchPlan, Service } from '../engines/engine.ts';
+import type { EnvironmentRecipe, LaunchPlan, PlannedModel, Service } from '../engines/engine.ts';
 import { artifactName } from '../engines/shared/artifacts.ts';
 import { recipeFor } from '../engines/shared/recipes.ts';
 import type { Machine } from '../hardware/machine.ts';
@@ -39,12 +39,12 @@ export interface Spent {
  */
 export async function provision(lacking: Lacking, context: Context): Promise<Spent> {
   const recipe = await missingRecipe(lacking, context);
-  const needsModel = lacking.plan.model.artifact.path === null;
-  if (recipe === null && !needsModel) return { downloadMs: 0, installMs: 0 };
+  const models = missingModels(lacking.plan);
+  if (recipe === null && models.length === 0) return { downloadMs: 0, installMs: 0 };
   // Before any word of a download: without a Python there is none.
   const python = await context.python();
-  if (needsModel) refuseUnfetchable(lacking.plan, context);
-  const { engine, machine, plan } = lacking;
+  for (const model of models) refuseUnfetchable(model, context);
+  const { engine, machine } = lacking;
   const enginePython =
     recipe === null ? python : await preflight({ engine, recipe, machine }, context);
   if (recipe !== null) await askFirst(engine, recipe, context.consent);
@@ -61,7 +61,7 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
   });
   const jobs = [
     recipe === null ? Promise.resolve(0) : install(lacking, recipe, job(engine.name, enginePython)),
-    needsModel ? fetchModel(plan, job(plan.model.name, python)) : Promise.resolve(0),
+    fetchModels(models, (model) => job(model.name, python)),
   ] as const;
   try {
     const [installMs, downloadMs] = await Promise.all(jobs);
@@ -116,21 +116,30 @@ function explainMissing(
   );
 }
 
-async function fetchModel(plan: LaunchPlan, job: Job): Promise<number> {
-  const { context, python, signal, onEvent } = job;
-  const pulled = await pullModel(plan.model.ref, plan.model.artifact, {
-    dataFolder: context.paths.data,
-    python,
-    env: context.env,
-    signal,
-    onEvent,
-  });
-  return pulled?.durationMs ?? 0;
+/** The model, its draft or both. */
+function missingModels({ model, draft }: LaunchPlan): readonly PlannedModel[] {
+  return [model, ...(draft === null ? [] : [draft])].filter(
+    ({ artifact }) => artifact.path === null,
+  );
+}
+
+/** One after the other: both may be made from one file. */
+async function fetchModels(
+  models: readonly PlannedModel[],
+  jobOf: (model: PlannedModel) => Job,
+): Promise<number> {
+  let durationMs = 0;
+  for (const model of models) {
+    const { context, python, signal, onEvent } = jobOf(model);
+    const { paths, env } = context;
+    const options = { dataFolder: paths.data, python, env, signal, onEvent };
+    durationMs += (await pullModel(model.ref, model.artifact, options))?.durationMs ?? 0;
+  }
+  return durationMs;
 }
 
 /** Said before an engine is installed for nothing. @throws HL_MODEL_NOT_LOCAL */
-function refuseUnfetchable({ model }: LaunchPlan, { paths, env }: Context): void {
-  const { ref, artifact } = model;
+function refuseUnfetchable({ ref, artifact }: PlannedModel, { paths, env }: Context): void {
   if (fetchableArtifact(ref) !== null) return;
   const command = hubDownloadCommand(ref, artifact);
   fail('HL_MODEL_NOT_LOCAL', {
@@ -166,8 +175,11 @@ function announce(lacking: Lacking, recipe: EnvironmentRecipe | null, context: C
       ` install ${engine.name} ${engine.versionPinned} (${recipe.id}): ${size}, into \`${context.paths.data}\``,
     );
   }
-  const { name, ref, artifact } = plan.model;
-  const fetchable = artifact.path === null ? fetchableArtifact(ref) : null;
+  for (const model of missingModels(plan)) announceModel(model, context);
+}
+
+function announceModel({ name, ref, artifact }: PlannedModel, context: Context): void {
+  const fetchable = fetchableArtifact(ref);
   if (fetchable === null) return;
   if (fileIfHere(fetchable, context.paths.data) === null) {
     const size = formatBytes(fetchable.bytesDownload);

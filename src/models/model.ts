@@ -43,6 +43,23 @@ export interface ModelInfo {
   readonly hasChatTemplate: boolean | null;
   /** The formats at hand (with a `path`) or obtainable (without). Never empty. */
   readonly artifacts: readonly Artifact[];
+  /** Proposes tokens that this model only has to check (speculative decoding); absent = none. */
+  readonly draft?: ModelInfo;
+  /** What every answer is to be given with; absent = the model as it is. */
+  readonly adapter?: Adapter;
+}
+
+/** Low-rank weights (LoRA) that are added to a model's own. Always on this machine. */
+export interface Adapter {
+  readonly name: string;
+  /** GGUF file, or folder with adapter_config.json and adapter_model.safetensors. */
+  readonly path: string;
+  readonly format: 'gguf' | 'safetensors';
+  /** Of the largest pair of matrices. */
+  readonly rank: number;
+  /** Of the model it was made for; `null` = it changes no layer that would say. */
+  readonly hiddenSize: number | null;
+  readonly bytesOnDisk: number;
 }
 
 /** `layers` layers of one kind. Widths are elements per token, not bytes. */

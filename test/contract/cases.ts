@@ -3,7 +3,8 @@ import type { Engine, EngineInput, EnginePlan, Reason } from '../../src/engines/
 import type { VerdictOk } from '../../src/engines/engine.ts';
 import { makeWorkload } from '../../src/workloads/presets.ts';
 import type { Workload } from '../../src/workloads/workload.ts';
-import { TEST_MODELS } from '../fixtures/engines/models.ts';
+import type { ModelInfo } from '../../src/models/model.ts';
+import { TEST_MODELS, testModel } from '../fixtures/engines/models.ts';
 import { MACHINE_NAMES, testMachine } from '../fixtures/machines/load.ts';
 
 const WORKLOADS: readonly Workload[] = [
@@ -16,10 +17,39 @@ const WORKLOADS: readonly Workload[] = [
   makeWorkload('chat', { contextTokens: 1_000_000, device: 'gpu' }),
 ];
 
+/** Parts of the paths of what stands beside a model. */
+export const DRAFT_NAME = 'small-one';
+export const ADAPTER_NAME = 'polite-words';
+
+/** A model of 8 B parameters with what may be loaded beside it. */
+const ACCOMPANIED: readonly ModelInfo[] = ['dense-8b-all', 'dense-8b-exl3'].flatMap((name) => {
+  const model = testModel(name);
+  const draft = {
+    ...model,
+    artifacts: model.artifacts.map((artifact) => ({
+      ...artifact,
+      path: `/models/${DRAFT_NAME}-${artifact.format}`,
+    })),
+  };
+  const adapter = { name: 'a', rank: 16, hiddenSize: 4096, bytesOnDisk: 80_000_000 } as const;
+  return [
+    { ...model, draft },
+    {
+      ...model,
+      adapter: { ...adapter, path: `/adapters/${ADAPTER_NAME}.gguf`, format: 'gguf' as const },
+    },
+    {
+      ...model,
+      adapter: { ...adapter, path: `/adapters/${ADAPTER_NAME}`, format: 'safetensors' as const },
+    },
+    { ...model, draft: { ...model, vocabularySize: 7 } },
+  ];
+});
+
 const INPUTS: readonly { readonly label: string; readonly input: EngineInput }[] =
   MACHINE_NAMES.flatMap((name) => {
     const machine = testMachine(name);
-    return TEST_MODELS.flatMap((model) =>
+    return [...TEST_MODELS, ...ACCOMPANIED].flatMap((model) =>
       WORKLOADS.map((workload) => ({
         label: `${name} × ${model.name} × ${workload.name}`,
         input: { machine, model, workload, installation: null },

@@ -13,7 +13,7 @@ import { ENGINE_SPEC, TRAITS } from '../../src/engines/engine.ts';
 import { readParts } from '../../src/engines/parts.ts';
 import { EMPTY_REQUEST, REQUEST_FEATURES } from '../../src/engines/request.ts';
 import type { GenerateRequest } from '../../src/engines/request.ts';
-import { acceptedCases, plansOf, refusedCases } from './cases.ts';
+import { acceptedCases, ADAPTER_NAME, DRAFT_NAME, plansOf, refusedCases } from './cases.ts';
 import { WITHOUT_HINT } from './without-hint.ts';
 
 /** Cases that need a recording. */
@@ -133,6 +133,18 @@ export function engineContract(engine: Engine, folder: URL, options: ContractOpt
         return [...twice, ...unexplained.map(({ flag }) => flag)].map(
           (flag) => `${label}: ${flag}`,
         );
+      });
+      expect(wrong).toEqual([]);
+    });
+
+    it('is told of a draft model and an adapter, or refuses them', () => {
+      const wrong = acceptedCases(engine).flatMap(({ label, input, verdict }) => {
+        const { draft, adapter } = input.model;
+        const words = JSON.stringify(engine.plan(input, verdict).args);
+        return [
+          ...(draft !== undefined && !words.includes(DRAFT_NAME) ? [`${label}: draft`] : []),
+          ...(adapter !== undefined && !words.includes(ADAPTER_NAME) ? [`${label}: adapter`] : []),
+        ];
       });
       expect(wrong).toEqual([]);
     });

@@ -12,5 +12,6 @@ export const WITHOUT_HINT: Readonly<Record<string, string>> = {
   'single-machine': 'the engine is made for several machines',
   'card-class-unsupported': 'the cards are what they are',
   'format-unsupported': 'the engine loads nothing on this device, whatever the format',
+  'adapter-format': 'no converter from GGUF to PEFT is known',
   'no-gpu': 'there is no GPU to compute on',
 };

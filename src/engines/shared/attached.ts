@@ -7,6 +7,7 @@ import { MODEL_SCHEMA, type ModelInfo } from '../../models/model.ts';
 import { ENGINE_SPEC } from '../engine.ts';
 import type { Engine, EngineInput, EnginePlan, Verdict, VerdictOk } from '../engine.ts';
 import { CUSTOM_FEATURES, CUSTOM_REQUIREMENTS, CUSTOM_TRAITS, customRequest } from './custom.ts';
+import { checkCompanions } from './companions.ts';
 import { checkNeeds } from './needs.ts';
 import { pickMetrics } from './metrics.ts';
 import { VERSION_UNKNOWN } from './versions.ts';
@@ -63,7 +64,7 @@ export function namedModel(ref: string): ModelInfo {
 }
 
 function check(server: ServerSettings, input: EngineInput): Verdict {
-  const reasons = checkNeeds(CUSTOM_TRAITS, input);
+  const reasons = [...checkNeeds(CUSTOM_TRAITS, input), ...checkCompanions({}, input)];
   if (reasons.length > 0) return { isOk: false, reasons };
   const because = `\`${server.url}\` is not managed by HyperLlama: what it serves, and on what, is its owner's word`;
   return {

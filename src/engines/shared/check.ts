@@ -4,6 +4,7 @@
  */
 import type { Artifact } from '../../models/model.ts';
 import type {
+  CompanionSupport,
   EngineInput,
   FormatSupport,
   Reason,
@@ -12,6 +13,7 @@ import type {
   Verdict,
 } from '../engine.ts';
 import { formatReason, loadableArtifacts } from './artifacts.ts';
+import { checkCompanions, draftArtifact } from './companions.ts';
 import { checkContext } from './context.ts';
 import { acceleratorTargets, type Target } from './devices.ts';
 import { fit, type FitRules } from './fit.ts';
@@ -29,6 +31,8 @@ export interface CheckRules {
   readonly extra?: (input: EngineInput, target: Target) => readonly Reason[];
   /** Whether this artifact is refused although its format is loaded, and why. */
   readonly refuseArtifact?: (artifact: Artifact, target: Target) => Reason | null;
+  /** Absent = nothing can be loaded beside the model. */
+  readonly companions?: CompanionSupport;
 }
 
 const CPU: Target = { device: 'cpu', cards: [] };
@@ -39,6 +43,7 @@ export function checkEngine(rules: CheckRules, input: EngineInput): Verdict {
     ...checkTask(input),
     ...checkNeeds(rules.traits, input),
     ...checkContext(input),
+    ...checkCompanions(rules.companions ?? {}, input),
   ];
   const { targets, notes } = targetsToTry(rules, input);
   let reasons: readonly Reason[] = [];
@@ -104,7 +109,9 @@ function checkOn(rules: CheckRules, input: EngineInput, target: Target): Verdict
     if (isDeviceKnown) reasons.push(formatReason(input.model, rules.formats, target.device));
     return { isOk: false, reasons };
   }
-  return fitFirst(rules, input, { target, accepted, reasons });
+  const draft = draftArtifact(input.model, rules.formats, target.device);
+  if (draft !== null && 'code' in draft) return { isOk: false, reasons: [...reasons, draft] };
+  return fitFirst(rules, input, { target, accepted, draft, reasons });
 }
 
 function fitFirst(
@@ -113,12 +120,14 @@ function fitFirst(
   found: {
     readonly target: Target;
     readonly accepted: readonly Artifact[];
+    readonly draft: Artifact | null;
     readonly reasons: readonly Reason[];
   },
 ): Verdict {
+  const { draft } = found;
   let refusal: Reason | null = null;
   for (const artifact of found.accepted) {
-    const result = fit(input, artifact, found.target, rules.fit(found.target));
+    const result = fit(input, { artifact, draft }, found.target, rules.fit(found.target));
     if (!result.isOk) {
       refusal ??= result.reason;
       continue;
@@ -127,6 +136,7 @@ function fitFirst(
     return {
       isOk: true,
       artifact,
+      ...(draft === null ? {} : { draft }),
       device: found.target.device,
       accelerators: result.target.cards.map((card) => card.index),
       memory: result.memory,

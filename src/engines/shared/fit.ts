@@ -48,25 +48,31 @@ export const OFFLOAD_CODE = 'layers-in-main-memory';
 /** Code of the one refusal that more free memory would mend. */
 export const TOO_LARGE_CODE = 'memory-insufficient';
 
-export function fit(input: EngineInput, artifact: Artifact, target: Target, rules: FitRules): Fit {
+/** What is loaded: the model's artifact, and its draft model's. */
+export interface Load {
+  readonly artifact: Artifact;
+  readonly draft: Artifact | null;
+}
+
+export function fit(input: EngineInput, load: Load, target: Target, rules: FitRules): Fit {
   const context = contextWanted(input);
   const slots = Math.min(input.workload.concurrency, rules.slotsMax);
   for (const step of steps(input, { context, slots })) {
     for (const part of targetParts(target, input, rules)) {
-      const need = memoryNeed(input, { artifact, target: part, rules, ...step });
+      const need = memoryNeed(input, { ...load, target: part, rules, ...step });
       if (fitsInto(input, part, need, rules)) {
-        return accept(input, { artifact, target: part, need, ...step }, { context, slots });
+        return accept(input, { ...load, target: part, need, ...step }, { context, slots });
       }
     }
   }
   const smallest = steps(input, { context, slots }).at(-1) ?? { context, slots };
   if (rules.canOffload && target.device !== 'cpu') {
-    const need = memoryNeed(input, { artifact, target, rules, ...smallest });
+    const need = memoryNeed(input, { ...load, target, rules, ...smallest });
     if (fitsWithMainMemory(input, target, need)) {
-      return accept(input, { artifact, target, need, ...smallest }, { context, slots });
+      return accept(input, { ...load, target, need, ...smallest }, { context, slots });
     }
   }
-  return { isOk: false, reason: refusal(input, artifact, target, rules) };
+  return { isOk: false, reason: refusal(input, load, target, rules) };
 }
 
 interface Step {
@@ -90,31 +96,40 @@ function steps(input: EngineInput, first: Step): readonly Step[] {
   return all;
 }
 
-interface Case extends Step {
-  readonly artifact: Artifact;
+interface Case extends Step, Load {
   readonly target: Target;
   readonly rules: FitRules;
 }
 
 function memoryNeed(input: EngineInput, c: Case): MemoryNeed {
   const { model, workload } = input;
-  const stored = weightsBytes(c.artifact) ?? 0;
+  const bytesIn = (artifact: Artifact | null): number =>
+    artifact === null
+      ? 0
+      : (weightsBytes(artifact) ?? 0) * (c.rules.weightsFactor?.(artifact, c.target) ?? 1);
   const request = workload.promptTokens + workload.outputTokens;
   // Paged: one full context, or all requests of the workload, whichever is more.
   const isPaged = c.rules.kvCache === 'paged' && c.slots * request > c.context;
   const tokens = isPaged ? Math.min(request, c.context) : c.context;
   const sequences = c.rules.kvCache === 'paged' && !isPaged ? 1 : c.slots;
-  const kv = kvCacheBytes(model, {
-    contextTokens: tokens,
-    sequences,
-    bytesPerElement: c.rules.kvBytesPerElement(c.artifact),
-  });
+  const kvOf = (of: ModelInfo, artifact: Artifact): number | null =>
+    kvCacheBytes(of, {
+      contextTokens: tokens,
+      sequences,
+      bytesPerElement: c.rules.kvBytesPerElement(artifact),
+    });
+  const kv = kvOf(model, c.artifact);
+  // The draft has read what the model has read.
+  const kvDraft = model.draft && c.draft ? (kvOf(model.draft, c.draft) ?? 0) : 0;
+  const overhead = c.rules.overheadBytes(input, c.artifact, c.context);
   return {
-    weightsBytes: Math.round(stored * (c.rules.weightsFactor?.(c.artifact, c.target) ?? 1)),
-    kvCacheBytes: Math.round(kv === null ? 0 : (c.rules.kvBytesTold?.(kv, model) ?? kv)),
-    overheadBytes: Math.round(
-      c.rules.overheadBytes(input, c.artifact, c.context) * Math.max(1, c.target.cards.length),
+    weightsBytes: Math.round(
+      bytesIn(c.artifact) + bytesIn(c.draft) + (model.adapter?.bytesOnDisk ?? 0),
     ),
+    kvCacheBytes: Math.round(
+      kv === null ? 0 : (c.rules.kvBytesTold?.(kv + kvDraft, model) ?? kv + kvDraft),
+    ),
+    overheadBytes: Math.round(overhead * Math.max(1, c.target.cards.length)),
     basis: 'formula',
   };
 }
@@ -155,7 +170,7 @@ function fitsWithMainMemory(input: EngineInput, target: Target, need: MemoryNeed
 
 function accept(
   input: EngineInput,
-  c: Step & { readonly artifact: Artifact; readonly target: Target; readonly need: MemoryNeed },
+  c: Step & Load & { readonly target: Target; readonly need: MemoryNeed },
   wanted: Step,
 ): Fit {
   const notes: Reason[] = [];
@@ -199,24 +214,29 @@ function accept(
   };
 }
 
-function refusal(input: EngineInput, artifact: Artifact, target: Target, rules: FitRules): Reason {
+function refusal(input: EngineInput, load: Load, target: Target, rules: FitRules): Reason {
   const context = contextWanted(input);
   const isExplicit = input.workload.contextTokens !== null;
   const step = { context: isExplicit ? context : contextFloor(input), slots: 1 };
   const bytesAt = (tokens: number): number =>
-    totalBytes(memoryNeed(input, { artifact, target, rules, context: tokens, slots: step.slots }));
-  const need = memoryNeed(input, { artifact, target, rules, ...step });
+    totalBytes(memoryNeed(input, { ...load, target, rules, context: tokens, slots: step.slots }));
+  const need = memoryNeed(input, { ...load, target, rules, ...step });
   const free = (targetBytesFree(input.machine, target) ?? 0) * rules.memoryShare;
   const share = rules.memoryShare < 1 ? ` (${Math.round(rules.memoryShare * 100)} % of it)` : '';
   return {
     code: TOO_LARGE_CODE,
     because:
-      `${artifactName(artifact)} needs ${formatBytes(totalBytes(need))} (weights ${formatBytes(need.weightsBytes)}` +
+      `${artifactName(load.artifact)}${companionWords(input.model)} needs ${formatBytes(totalBytes(need))} (weights ${formatBytes(need.weightsBytes)}` +
       ` + KV cache ${formatBytes(need.kvCacheBytes)} for ${formatCount(step.context)} tokens` +
       ` + ${formatBytes(need.overheadBytes)} of its own)` +
       ` but ${formatBytes(free)} is free in ${describeTarget(target)}${share}`,
     hint: fitHint(input, { need, free, context: step.context, bytesAt }),
   };
+}
+
+function companionWords({ draft, adapter }: ModelInfo): string {
+  const words = [draft?.name ?? [], adapter === undefined ? [] : 'its adapter'].flat();
+  return words.length === 0 ? '' : ` with ${words.join(' and ')}`;
 }
 
 /** Fewer tokens of context than this are of no use to anybody. */

@@ -50,6 +50,9 @@ export function makePlan(
     contextTokens: verdict.contextTokens,
     slots: verdict.slots,
     parallel: parts.parallel ?? { tensor: 1, pipeline: 1 },
-    draft: null,
+    draft:
+      model.draft === undefined || verdict.draft === undefined
+        ? null
+        : { ref: model.draft.ref, name: model.draft.name, artifact: verdict.draft },
   };
 }

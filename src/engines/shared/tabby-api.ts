@@ -59,22 +59,27 @@ const THINKING: readonly FamilyRow[] = [
   { family: 'minimax_m2', parser: 'true' },
 ];
 
+/** It names models by folders within a folder. */
+export function inFolder(path: string): { readonly folder: string; readonly name: string } {
+  const cut = path.lastIndexOf('/');
+  return { folder: cut > 0 ? path.slice(0, cut) : '.', name: path.slice(cut + 1) };
+}
+
 export function tabbyArguments(
   input: EngineInput,
   verdict: VerdictOk,
   more: readonly PlanArgument[] = [],
 ): readonly PlanArgument[] {
-  const path = modelPath(input.model, verdict.artifact);
-  const cut = path.lastIndexOf('/');
+  const { folder, name } = inFolder(modelPath(input.model, verdict.artifact));
   const reasoning = parserOf(input.model, THINKING);
   return [
     flag('--host', '{host}', { because: 'this machine only' }),
     flag('--port', '{port}', { because: 'a port that was free just before' }),
-    flag('--model-dir', cut > 0 ? path.slice(0, cut) : '.', {
+    flag('--model-dir', folder, {
       because: 'the folder above the model',
       origin: 'model',
     }),
-    flag('--model-name', path.slice(cut + 1), { because: 'the folder', origin: 'model' }),
+    flag('--model-name', name, { because: 'the folder', origin: 'model' }),
     flag('--max-seq-len', verdict.contextTokens, {
       because: 'tokens of context a request may use',
       origin: input.workload.contextTokens === null ? 'workload' : 'user',

@@ -74,7 +74,7 @@ export function modelArguments({ model, workload }: EngineInput): readonly (Plan
           because: 'this family thinks aloud: its thoughts apart from its answer',
           origin: 'model',
         }),
-    workload.needs.includes('lora')
+    workload.needs.includes('lora') && model.adapter === undefined
       ? toggle('--enable-lora', { because: 'requests name an adapter', origin: 'workload' })
       : null,
   ];

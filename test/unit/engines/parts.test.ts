@@ -53,6 +53,19 @@ describe('a recorded stream', () => {
     expect(parts.some(({ kind }) => kind === 'error')).toBe(false);
   });
 
+  it('counts what a draft model proposed where the engine says so, as llama.cpp does', () => {
+    const usage = { prompt_tokens: 36, completion_tokens: 32 };
+    const timings = { predicted_ms: 720, draft_n: 23, draft_n_accepted: 21 };
+    const read = (chunk: object): unknown => readParts(JSON.stringify({ choices: [], ...chunk }));
+    const counted = { promptTokens: 36, outputTokens: 32, cachedTokens: null };
+    expect(read({ usage, timings })).toEqual([
+      { kind: 'usage', usage: { ...counted, draft: { proposed: 23, accepted: 21 } } },
+    ]);
+    expect(read({ usage, timings: { predicted_ms: 720 } })).toEqual([
+      { kind: 'usage', usage: counted },
+    ]);
+  });
+
   it('with empty deltas and a role alone gives no part of empty text', () => {
     for (const id of Object.keys(STREAMS)) {
       const parts = partsOf(recorded(`${id}/chat-stream.sse`));

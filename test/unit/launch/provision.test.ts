@@ -13,7 +13,8 @@ async function announced(home: string): Promise<readonly string[]> {
   const progress = { phase: () => undefined, bytes: () => undefined, stop: () => undefined };
   const artifact = DEMO_MODEL.artifacts.find(({ origin }) => origin === 'conversion');
   // An engine that is there: only the model is missing.
-  const plan = { executable: '/bin/true', model: { ...DEMO_MODEL, artifact } };
+  const model = { ...DEMO_MODEL, artifact };
+  const plan = { executable: '/bin/true', model, draft: null };
   const context = {
     paths: resolvePaths({ HYPERLLAMA_HOME: home }),
     env: {},

@@ -22,7 +22,7 @@ const KV_PER_TOKEN = 131_072;
 function fitGguf(input: EngineInput, target: Target = CPU, rules: Partial<FitRules> = {}): Fit {
   const [artifact] = input.model.artifacts;
   if (artifact === undefined) throw new Error('the model has no artifact');
-  return fit(input, artifact, target, { ...RULES, ...rules });
+  return fit(input, { artifact, draft: null }, target, { ...RULES, ...rules });
 }
 
 function accepted(result: Fit): Extract<Fit, { isOk: true }> {
