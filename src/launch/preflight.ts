@@ -14,6 +14,8 @@ export interface Install {
   readonly engine: Service;
   readonly recipe: EnvironmentRecipe;
   readonly machine: Machine;
+  /** What else will be written at the same time; absent = nothing. */
+  readonly bytesBeside?: number;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface Install {
  *   HL_DISK_FULL
  */
 export async function preflight(
-  { engine, recipe, machine }: Install,
+  { engine, recipe, machine, bytesBeside = 0 }: Install,
   context: Context,
 ): Promise<Python> {
   const reasons = recipeReasons(engine, recipe, machine);
@@ -31,12 +33,15 @@ export async function preflight(
     fail('HL_ENGINE_UNUSABLE', { engine: engine.name, recipe: recipe.id, reasons });
   }
   const python = await context.python(engine.requirements);
-  const { bytesFree, path } = machine.disk;
-  const bytesNeeded = diskBytesNeeded(recipe);
-  if (bytesFree !== null && bytesFree < bytesNeeded) {
-    fail('HL_DISK_FULL', { path: path ?? 'the disk', bytesNeeded, bytesFree });
-  }
+  refuseFullDisk(machine, diskBytesNeeded(recipe) + bytesBeside);
   return python;
+}
+
+/** @throws HL_DISK_FULL */
+export function refuseFullDisk({ disk }: Machine, bytesNeeded: number): void {
+  const { bytesFree, path } = disk;
+  if (bytesFree === null || bytesFree >= bytesNeeded) return;
+  fail('HL_DISK_FULL', { path: path ?? 'the disk', bytesNeeded, bytesFree });
 }
 
 /** What is fetched lies there until it has been unpacked. */

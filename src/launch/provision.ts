@@ -17,7 +17,7 @@ import { fileIfHere, pullModel } from '../models/pull.ts';
 import { hubFolder } from '../models/store-hub.ts';
 import { environmentOf, installEnvironment } from './environment.ts';
 import { InstallProgress } from './install-progress.ts';
-import { askFirst, preflight } from './preflight.ts';
+import { askFirst, preflight, refuseFullDisk } from './preflight.ts';
 
 export interface Lacking {
   readonly engine: Service;
@@ -45,8 +45,10 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
   const python = await context.python();
   for (const model of models) refuseUnfetchable(model, context);
   const { engine, machine } = lacking;
+  const bytesBeside = models.reduce((sum, model) => sum + bytesMissing(model, context), 0);
+  if (recipe === null) refuseFullDisk(machine, bytesBeside);
   const enginePython =
-    recipe === null ? python : await preflight({ engine, recipe, machine }, context);
+    recipe === null ? python : await preflight({ engine, recipe, machine, bytesBeside }, context);
   if (recipe !== null) await askFirst(engine, recipe, context.consent);
   announce(lacking, recipe, context);
   // One fails: the other is stopped too, and neither is left running behind the error.
@@ -121,6 +123,16 @@ function missingModels({ model, draft }: LaunchPlan): readonly PlannedModel[] {
   return [model, ...(draft === null ? [] : [draft])].filter(
     ({ artifact }) => artifact.path === null,
   );
+}
+
+/** Room for a model that is fetched: the file, what it is taken from, what is made of it. */
+function bytesMissing({ ref, artifact }: PlannedModel, { paths }: Context): number {
+  const fetchable = fetchableArtifact(ref);
+  if (fetchable === null) return 0;
+  const isFileHere = fileIfHere(fetchable, paths.data) !== null;
+  const fetched = isFileHere ? 0 : fetchable.bytesDownload + fetchable.bytesOnDisk;
+  if (artifact.origin !== 'conversion') return fetched;
+  return fetched + converterBytesMissing(paths.data) + (artifact.bytesOnDisk ?? 0);
 }
 
 /** One after the other: both may be made from one file. */

@@ -8,7 +8,13 @@ import { provision, type Lacking } from '../../../src/launch/provision.ts';
 import { DEMO, DEMO_MODEL } from '../../../src/models/catalog-demo.ts';
 import { temporaryHome } from '../../support/home.ts';
 
-async function announced(home: string): Promise<readonly string[]> {
+async function announced(
+  home: string,
+  { bytesFree, code }: { readonly bytesFree: number | null; readonly code: string } = {
+    bytesFree: null,
+    code: 'HL_DOWNLOAD_FAILED',
+  },
+): Promise<readonly string[]> {
   const notes: string[] = [];
   const progress = { phase: () => undefined, bytes: () => undefined, stop: () => undefined };
   const artifact = DEMO_MODEL.artifacts.find(({ origin }) => origin === 'conversion');
@@ -23,9 +29,10 @@ async function announced(home: string): Promise<readonly string[]> {
     python: async () => ({ executable: join(home, 'no-python') }),
     output: { note: (text: string) => notes.push(text), progress: () => progress },
   };
+  const machine = { disk: { bytesFree, path: home } };
   // Only these parts of both are looked at.
-  const running = provision({ plan } as unknown as Lacking, context as unknown as Context);
-  await expect(running).rejects.toMatchObject({ code: 'HL_DOWNLOAD_FAILED' });
+  const running = provision({ plan, machine } as unknown as Lacking, context as unknown as Context);
+  await expect(running).rejects.toMatchObject({ code });
   return notes.map((note) => note.trim().split(':')[0] ?? '');
 }
 
@@ -45,4 +52,10 @@ it('announces a download of the demo model and of the converter where they are m
   expect(await announced(home.path)).toEqual(['download the converter', made]);
   mkdirSync(join(data, 'tools/convert/0.19.0'), { recursive: true });
   expect(await announced(home.path)).toEqual([made]);
+});
+
+it('refuses a disk without room for the file, its wheel, the converter and what is made', async () => {
+  using home = temporaryHome();
+  const full = { bytesFree: 400_000_000, code: 'HL_DISK_FULL' };
+  expect(await announced(home.path, full)).toEqual([]);
 });
