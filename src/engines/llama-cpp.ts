@@ -21,8 +21,9 @@ import { checkEngine, type CheckRules } from './shared/check.ts';
 import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
 import type { Target } from './shared/devices.ts';
 import { features } from './shared/features.ts';
-import { OFFLOAD_CODE, type FitRules } from './shared/fit.ts';
+import { OFFLOAD_CODE } from './shared/fit.ts';
 import { modelPath } from './shared/identity.ts';
+import { llamaFit, ubatchTokens } from './shared/llama-fit.ts';
 import { LLAMA_SERVER, refuseInstallation } from './shared/llama-program.ts';
 import { LLAMA_LOG, readLlamaMetrics } from './shared/llama-readings.ts';
 import { readByRules } from './shared/log-rules.ts';
@@ -97,47 +98,11 @@ const FEATURES = features({ min_tokens: 'ignored' });
 /** It pads vocabularies, and lets them differ by so much. */
 const COMPANIONS: CompanionSupport = { draft: { vocabularySlack: 128 }, adapter: 'gguf' };
 
-/** Prompt tokens computed in one go; the compute buffer grows with it. llama.cpp's default. */
-const UBATCH_TOKENS = 512;
+/** It rounds a slot's context up by itself; a plan says what there will be. */
+const CONTEXT_BLOCK_TOKENS = 256;
 
-/** Requests at once beyond which one more slows all others down for no gain in total. */
-const SLOTS_MAX_CPU = 16;
-const SLOTS_MAX_GPU = 64;
-
-function fitRules(target: Target): FitRules {
-  const isGpu = target.device !== 'cpu';
-  return {
-    kvBytesPerElement: () => 2,
-    kvCache: 'reserved',
-    overheadBytes: (input, _, contextTokens) =>
-      computeBytes(input, contextTokens) + (isGpu ? 400 * MIB : 96 * MIB),
-    memoryShare: 1,
-    slotsMax: isGpu ? SLOTS_MAX_GPU : SLOTS_MAX_CPU,
-    split: 'layers',
-    canOffload: isGpu && target.device !== 'apple',
-  };
-}
-
-/** What is encoded is encoded in one piece. */
-function ubatchTokens({ workload }: EngineInput, contextTokens: number): number {
-  const isEncoding = workload.needs.includes('embeddings') || workload.needs.includes('rerank');
-  return isEncoding ? contextTokens : UBATCH_TOKENS;
-}
-
-/** Of encoders, which have no output head: `bert`, `nomic-bert`, `xlm-roberta`. */
-const ENCODER = /bert/;
-
-/**
- * The compute buffer: logits of a whole micro-batch in float32, and some activations beside them.
- * llama.cpp reports about 260 MiB for a vocabulary of 128,256 and a hidden size of 4,096; with
- * `--embedding` and 49,152 and 576, 105 MiB for 512 tokens and 419 MiB for 2,048.
- */
-function computeBytes(input: EngineInput, contextTokens: number): number {
-  const { model } = input;
-  const hasHead = !ENCODER.test(model.architecture ?? '');
-  const vocabulary = hasHead ? (model.vocabularySize ?? 128_000) : 0;
-  const hidden = model.hiddenSize ?? 4096;
-  return ubatchTokens(input, contextTokens) * 4 * (vocabulary + hidden);
+function wholeBlocks(tokens: number): number {
+  return Math.ceil(tokens / CONTEXT_BLOCK_TOKENS) * CONTEXT_BLOCK_TOKENS;
 }
 
 function rulesFor({ installation }: EngineInput): CheckRules {
@@ -146,7 +111,7 @@ function rulesFor({ installation }: EngineInput): CheckRules {
     traits: TRAITS,
     formats: FORMATS,
     requirements: isForeign ? REQUIREMENTS_FOREIGN : REQUIREMENTS,
-    fit: fitRules,
+    fit: llamaFit,
     companions: COMPANIONS,
     extra: (input, target) => [
       ...(isForeign ? [] : checkWheel(input, target)),
@@ -364,8 +329,9 @@ const engine: Engine = {
   features: FEATURES,
   companions: COMPANIONS,
   check: (input) => checkEngine(rulesFor(input), input),
-  plan: (input, verdict) =>
-    makePlan(engine, input, verdict, {
+  plan: (input, checked) => {
+    const verdict = { ...checked, contextTokens: wholeBlocks(checked.contextTokens) };
+    return makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'xllamacpp',
       args: planArguments(input, verdict),
@@ -374,7 +340,8 @@ const engine: Engine = {
       startMsMax: 120_000,
       // xllamacpp ends at once; llama-server first finishes the streams that run, for 15 s and more.
       shutdown: { signal: 'SIGTERM', graceMs: 5000 },
-    }),
+    });
+  },
   adaptRequest: (request, plan) =>
     chatRequest(
       {

@@ -59,6 +59,12 @@ describe('the plan on a CPU', () => {
     expect(plan.engine).toEqual({ id: 'llama-cpp', version: '2026.10.11549', build: 'xllamacpp' });
   });
 
+  it('says what context there will be: llama.cpp rounds up to 256 tokens a slot', () => {
+    const plan = planOf(inputOf(RECORDED, 'demo-135m', { contextTokens: 300 }));
+    expect(plan.contextTokens).toBe(512);
+    expect(valueOf(plan, '--ctx-size')).toBe('512');
+  });
+
   it('shares one context size between the slots', () => {
     const plan = planOf(inputOf(RECORDED, 'demo-135m', { concurrency: 8 }));
     expect(valueOf(plan, '--parallel')).toBe('8');
