@@ -6,6 +6,7 @@ import exllamav3 from './exllamav3.ts';
 import llamaCpp from './llama-cpp.ts';
 import max from './max.ts';
 import mlx from './mlx.ts';
+import sglang from './sglang.ts';
 import tensorrtLlm from './tensorrt-llm.ts';
 import vllm from './vllm.ts';
 
@@ -16,6 +17,7 @@ export const ENGINES: readonly Engine[] = [
   llamaCpp,
   max,
   mlx,
+  sglang,
   tensorrtLlm,
   vllm,
 ];
