@@ -21,7 +21,7 @@ def host(argv: list[str]) -> int:
         # Without this folder `/v1/models` answers 200 with an empty body.
         os.makedirs(os.path.join(home, "hub"), exist_ok=True)
     try:
-        sys.argv = ["mlx_lm.server", *_with_servable_model(argv)]
+        sys.argv = ["mlx_lm.server", *_with_servable_models(argv)]
         from mlx_lm import server
 
         _end_with_generation(server.ResponseGenerator)
@@ -34,12 +34,12 @@ def host(argv: list[str]) -> int:
     return 1
 
 
-def _with_servable_model(argv: list[str]) -> list[str]:
-    if "--model" not in argv[:-1]:
-        return argv
-    at = argv.index("--model") + 1
+def _with_servable_models(argv: list[str]) -> list[str]:
     # The working directory is the session's run folder: what is made here goes with it.
-    return [*argv[:at], servable(argv[at], os.getcwd()), *argv[at + 1 :]]
+    return [
+        servable(word, os.getcwd()) if before in ("--model", "--draft-model") else word
+        for before, word in zip(["", *argv], argv, strict=False)
+    ]
 
 
 def _end_with_generation(generator: Any) -> None:

@@ -132,10 +132,14 @@ def test_serves_with_the_flags_it_was_given_and_the_corrected_folder(tmp_path: P
     package(tmp_path, serve="print(json.dumps(sys.argv)); sys.stdout.flush(); os._exit(0)")
     path = str(model(tmp_path, rope_parameters={"rope_theta": 1e5}))
     home = str(tmp_path / "home")
-    done = run(tmp_path, "host", "--", "--model", path, "--port", "1", HF_HOME=home)
-    program, flag, view, *rest = json.loads(done.stdout)
-    assert (program, flag, rest) == ("mlx_lm.server", "--model", ["--port", "1"])
-    assert Path(view).parent == tmp_path
+    words = ["--model", path, "--port", "1", "--draft-model", path]
+    done = run(tmp_path, "host", "--", *words, HF_HOME=home)
+    program, *served = json.loads(done.stdout)
+    assert (program, served[::2]) == ("mlx_lm.server", words[::2])
+    view, port, draft_view = served[1::2]
+    assert port == "1"
+    # Both: a draft with the wrong base proposes what the model never says.
+    assert {Path(view).parent, Path(draft_view).parent} == {tmp_path}
     # Else its list of models is an empty answer.
     assert (tmp_path / "home" / "hub").is_dir()
 

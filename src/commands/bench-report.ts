@@ -7,6 +7,7 @@ import { summarizeSamples, type PromptBenchResult } from '../measure/bench-promp
 import { remarksOn, type Sample } from '../measure/sample.ts';
 import type { Summary } from '../measure/stats.ts';
 import type { Started } from '../pipeline.ts';
+import { besideJson } from './companions.ts';
 import { VERSION } from './help.gen.ts';
 
 export interface Printed {
@@ -26,7 +27,8 @@ export async function printBench(result: PromptBenchResult, printed: Printed): P
   const { name, artifact } = plan.model;
   const isOurs = plan.attach === undefined;
   if (isOurs) {
-    const model = artifact.quantization === null ? name : `${name} ${artifact.quantization}`;
+    const bare = artifact.quantization === null ? name : `${name} ${artifact.quantization}`;
+    const model = plan.draft === null ? bare : `${bare}, draft ${plan.draft.name}`;
     output.text(
       `${decision.engine.name} ${plan.engine.version} (${plan.device}) · ${model} · ${plan.contextTokens} tokens of context\n\n`,
     );
@@ -115,6 +117,7 @@ export function benchJson(result: PromptBenchResult, started: Started, date: str
     cells: [
       {
         engine: { id: plan.engine.id, version: knownVersion(plan.engine.version), isUnmanaged },
+        ...besideJson(plan),
         iterations: result.samples.map(
           ({ ttftMs, tpotMs, totalMs, promptTokens, outputTokens }) => ({
             ttftMs,

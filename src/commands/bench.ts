@@ -3,9 +3,7 @@ import type { Command } from 'commander';
 import type { Context } from '../base/context.ts';
 import { start, type Wanted } from '../pipeline.ts';
 import {
-  addCompanionOptions,
   addWorkloadOptions,
-  companionsFrom,
   createCommand,
   createContext,
   decimal,
@@ -13,9 +11,9 @@ import {
   integer,
   workloadFrom,
   type CommonOptions,
-  type CompanionOptions,
   type WorkloadOptions,
 } from './shared.ts';
+import { addCompanionOptions, companionsFrom, type CompanionOptions } from './companions.ts';
 
 interface Options extends CommonOptions, WorkloadOptions, CompanionOptions {
   readonly engine?: string;

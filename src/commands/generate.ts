@@ -12,9 +12,7 @@ import { outputTokens, timingOf, tokensPerSecond } from '../generate/timing.ts';
 import { choose, start, type Choice, type Started, type Wanted } from '../pipeline.ts';
 import { promptFrom } from './prompt.ts';
 import {
-  addCompanionOptions,
   addWorkloadOptions,
-  companionsFrom,
   createCommand,
   createContext,
   decimal,
@@ -22,9 +20,14 @@ import {
   integer,
   workloadFrom,
   type CommonOptions,
-  type CompanionOptions,
   type WorkloadOptions,
 } from './shared.ts';
+import {
+  addCompanionOptions,
+  besideJson,
+  companionsFrom,
+  type CompanionOptions,
+} from './companions.ts';
 
 interface Options extends CommonOptions, WorkloadOptions, CompanionOptions {
   readonly engine?: string;
@@ -287,6 +290,7 @@ function resultJson(result: GenerateResult, { choice, session }: Started): unkno
       quantization: isUnmanaged ? null : artifact.quantization,
       sha256: isUnmanaged ? null : artifact.sha256,
       ...(isUnmanaged ? { served: plan.model.name } : {}),
+      ...besideJson(plan),
     },
     usage: {
       promptTokens: result.usage?.promptTokens ?? null,

@@ -5,17 +5,15 @@ import { explainDecision } from '../decision/explain.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
 import { choose, type Choice } from '../pipeline.ts';
 import {
-  addCompanionOptions,
   addWorkloadOptions,
-  companionsFrom,
   createCommand,
   createContext,
   integer,
   workloadFrom,
   type CommonOptions,
-  type CompanionOptions,
   type WorkloadOptions,
 } from './shared.ts';
+import { addCompanionOptions, companionsFrom, type CompanionOptions } from './companions.ts';
 import { knownVersion } from '../engines/shared/versions.ts';
 import { readMachineFile } from './machine-file.ts';
 

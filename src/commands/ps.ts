@@ -4,6 +4,7 @@ import { formatBytes, formatDuration } from '../base/units.ts';
 import { formatAddress } from '../base/http.ts';
 import { knownVersion } from '../engines/shared/versions.ts';
 import { runningSessions } from '../launch/fleet.ts';
+import { modelServed } from '../launch/ledger.ts';
 import { unmanagedServers } from '../launch/unmanaged.ts';
 import { namesShown } from './discover.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
@@ -28,6 +29,8 @@ export default function command(): Command {
           model: entry.about.model,
           format: entry.about.format ?? null,
           quantization: entry.about.quantization ?? null,
+          adapter: entry.about.adapter ?? null,
+          draft: entry.about.draft ?? null,
           device: entry.about.device,
           state: live?.state ?? entry.state,
           enginePid: live?.enginePid ?? entry.engine?.pid ?? null,
@@ -61,7 +64,7 @@ export default function command(): Command {
     const rows = sessions.map(({ entry, live }) => [
       entry.key,
       `${entry.about.engineName} ${entry.about.version}`,
-      entry.about.model,
+      modelServed(entry.about),
       [entry.about.format ?? 'unknown', entry.about.quantization ?? ''].join(' ').trim(),
       live?.state ?? entry.state,
       entry.about.device,

@@ -189,28 +189,6 @@ export function duration(option: string): (text: string) => number {
   };
 }
 
-export interface CompanionOptions {
-  readonly draft?: string;
-  readonly lora?: string;
-}
-
-/** What is to be loaded beside the model. */
-export function addCompanionOptions(command: Command): Command {
-  return command
-    .option('--draft <model>', 'a smaller model that proposes tokens (speculative decoding)')
-    .option('--lora <path>', 'answer with this adapter: a GGUF file, or a folder of PEFT');
-}
-
-export function companionsFrom({ draft, lora }: CompanionOptions): {
-  readonly draft?: string;
-  readonly adapter?: string;
-} {
-  return {
-    ...(draft === undefined ? {} : { draft }),
-    ...(lora === undefined ? {} : { adapter: lora }),
-  };
-}
-
 export interface WorkloadOptions {
   readonly for?: string;
   readonly concurrency?: number;

@@ -308,6 +308,8 @@ export interface EnginePlan {
   readonly parallel: { readonly tensor: number; readonly pipeline: number };
   /** Speculative decoding: the draft model; `null` = off. */
   readonly draft: PlannedModel | null;
+  /** What every answer is given with; absent = the model as it is. */
+  readonly adapter?: Adapter;
   /**
    * The running server to ask, instead of a start. Nothing is known of its memory, device and
    * weights: what stands there means nothing, and is not shown.

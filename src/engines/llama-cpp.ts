@@ -213,13 +213,16 @@ function threadArguments({ machine }: EngineInput): readonly PlanArgument[] {
   ];
 }
 
+function isSplit({ notes }: VerdictOk): boolean {
+  return notes.some((note) => note.code === OFFLOAD_CODE);
+}
+
 function deviceArguments(verdict: VerdictOk): readonly PlanArgument[] {
-  const isSplit = verdict.notes.some((note) => note.code === OFFLOAD_CODE);
-  const fit = isSplit
+  const fit = isSplit(verdict)
     ? flag('--fit', 'on', { because: 'layers beyond the GPU stay in main memory' })
     : flag('--fit', 'off', { because: 'nothing left to find out by loading the model twice' });
   if (verdict.device === 'cpu') return [fit];
-  const layers = isSplit
+  const layers = isSplit(verdict)
     ? flag('--n-gpu-layers', 'auto', {
         because: 'not all layers fit: the engine measures how many do, experts go last',
         origin: 'machine',
@@ -267,7 +270,8 @@ function companionArguments(input: EngineInput, verdict: VerdictOk): readonly Pl
       }),
       flag('--spec-draft-n-max', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
     );
-    if (verdict.device !== 'cpu') {
+    // Where not all fits, it shares out the layers of both by itself.
+    if (verdict.device !== 'cpu' && !isSplit(verdict)) {
       args.push(flag('--spec-draft-ngl', 'all', { because: 'it fits beside the model' }));
     }
   }

@@ -57,7 +57,8 @@ const FEATURES = features({
 /** Adapters it takes in a format of its own only. */
 const COMPANIONS: CompanionSupport = { draft: { vocabularySlack: 0 } };
 
-const RULES: CheckRules = {
+/** With a draft model it takes one request after the other. */
+const rulesFor = ({ model }: EngineInput): CheckRules => ({
   traits: TRAITS,
   formats: FORMATS,
   requirements: REQUIREMENTS,
@@ -68,13 +69,13 @@ const RULES: CheckRules = {
     // 680 MB of process with 540 MB of weights, and buffers that grow with the prompt.
     overheadBytes: () => 512 * MIB,
     memoryShare: 1,
-    slotsMax: 32,
+    slotsMax: model.draft === undefined ? 32 : 1,
     split: 'none',
     canOffload: false,
   }),
   companions: COMPANIONS,
   extra: checkMac,
-};
+});
 
 /** Its packages for macOS are built for Apple Silicon only. */
 function checkMac({ machine }: EngineInput): readonly Reason[] {
@@ -195,7 +196,7 @@ const engine: Engine = {
   ],
   features: FEATURES,
   companions: COMPANIONS,
-  check: (input) => checkEngine(RULES, input),
+  check: (input) => checkEngine(rulesFor(input), input),
   plan: (input, verdict) =>
     makePlan(engine, input, verdict, {
       version: input.installation?.version ?? VERSION_PINNED,

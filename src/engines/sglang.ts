@@ -14,6 +14,7 @@ import type {
   FormatSupport,
   MemoryNeed,
   PlanArgument,
+  Reason,
   Requirements,
   Trait,
   VerdictOk,
@@ -101,7 +102,20 @@ const RULES: CheckRules = {
       },
       true,
     ),
+  extra: checkBoth,
 };
+
+/** Its start is refused with both: adapters go with drafts that are made for one model only. */
+function checkBoth({ model }: EngineInput): readonly Reason[] {
+  if (model.draft === undefined || model.adapter === undefined) return [];
+  return [
+    {
+      code: 'companion-unsupported',
+      because: 'takes no adapter beside a draft model of its own',
+      hint: 'leave `--draft` or `--lora` out',
+    },
+  ];
+}
 
 /** In a name a colon begins the name of a LoRA adapter; replies carry the name without it. */
 function servedName(name: string): string {
@@ -191,7 +205,9 @@ function planArguments(
 /** Cards of a copy that each keep the cache of other requests; 1 = all keep that of all. */
 function attentionCopies({ model, workload }: EngineInput, { tensor }: CardLayout): number {
   const isLatent = model.attention?.some(({ kind }) => kind === 'mla') ?? false;
-  const isCrowd = expertDegree(model, tensor) > 1 && workload.concurrency >= tensor;
+  // It proposes by a draft model only where all cards keep the cache of all requests.
+  const isCrowd =
+    expertDegree(model, tensor) > 1 && workload.concurrency >= tensor && model.draft === undefined;
   return isLatent && isCrowd ? tensor : 1;
 }
 

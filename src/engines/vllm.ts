@@ -114,6 +114,7 @@ const RULES: CheckRules = {
     ...checkCpu(input, target),
     ...checkMetal(input, target),
     ...checkTools(input),
+    ...checkRank(input),
   ],
 };
 
@@ -141,6 +142,18 @@ function checkCpu({ machine }: EngineInput, target: Target): readonly Reason[] {
     });
   }
   return reasons;
+}
+
+function checkRank({ model: { adapter } }: EngineInput): readonly Reason[] {
+  const most = Math.max(...LORA_RANKS);
+  if (adapter === undefined || adapter.rank <= most) return [];
+  return [
+    {
+      code: 'adapter-rank',
+      because: `has room for adapters up to rank ${most}, \`${adapter.path}\` has ${adapter.rank}`,
+      hint: 'merge it into the weights with PEFT',
+    },
+  ];
 }
 
 /** Its Metal build is a plugin of its own; only answers in text are documented. */
@@ -197,8 +210,8 @@ function planArguments(
 /** Of the model without its adapter, which nobody asks for. */
 const BARE_NAME = '{served-name}-bare';
 
-/** Ranks it has room for; a larger one than 512 is refused by itself. */
-const LORA_RANKS = [8, 16, 32, 64, 128, 256, 320, 512];
+/** The sizes of room it has for an adapter, by its `--help`. */
+const LORA_RANKS: readonly number[] = [8, 16, 32, 64, 128, 256, 320, 512];
 
 function companionArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
   const { adapter } = input.model;
@@ -214,10 +227,12 @@ function companionArguments(input: EngineInput, verdict: VerdictOk): readonly Pl
     );
   }
   if (adapter !== undefined) {
-    const rank = LORA_RANKS.find((known) => known >= adapter.rank) ?? adapter.rank;
+    const rank = LORA_RANKS.find((room) => room >= adapter.rank) ?? adapter.rank;
+    // As JSON: a path may hold `=` and commas.
+    const module = { name: '{served-name}', path: adapter.path };
     args.push(
       toggle('--enable-lora', { because: 'answers are given with an adapter', origin: 'user' }),
-      flag('--lora-modules', `{served-name}=${adapter.path}`, {
+      flag('--lora-modules', JSON.stringify(module), {
         because: 'the adapter, under the name that requests use',
         origin: 'user',
       }),

@@ -37,12 +37,21 @@ export interface SessionAbout {
   /** Absent in a session of an older release. */
   readonly format?: string;
   readonly quantization?: string | null;
+  /** Name of the adapter that every answer is given with. */
+  readonly adapter?: string;
+  /** Reference of the draft model. */
+  readonly draft?: string;
   readonly device: string;
   /** Indices of the accelerators it uses; empty on the CPU. */
   readonly accelerators: readonly number[];
   readonly contextTokens: number;
   readonly slots: number;
   readonly memoryBytes: number;
+}
+
+/** For people: what answers there. */
+export function modelServed({ model, adapter }: SessionAbout): string {
+  return adapter === undefined ? model : `${model} with ${adapter}`;
 }
 
 export const SESSION_SCHEMA = 'hyperllama.session/1';

@@ -79,6 +79,8 @@ function aboutSession(plan: LaunchPlan, engine: Service): SessionAbout {
     model: plan.model.ref,
     format: plan.model.artifact.format,
     quantization: plan.model.artifact.quantization,
+    ...(plan.adapter === undefined ? {} : { adapter: plan.adapter.name }),
+    ...(plan.draft === null ? {} : { draft: plan.draft.ref }),
     device: plan.device,
     accelerators: plan.accelerators,
     contextTokens: plan.contextTokens,

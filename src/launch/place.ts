@@ -8,7 +8,7 @@ import { fail, HyperLlamaError } from '../base/errors.ts';
 import { formatBytes } from '../base/units.ts';
 import { TOO_LARGE_CODE } from '../engines/shared/fit.ts';
 import { runningSessions, stopIdleSession } from './fleet.ts';
-import type { LedgerEntry } from './ledger.ts';
+import { modelServed, type LedgerEntry } from './ledger.ts';
 
 /** Decides as if these sessions held nothing. @throws HL_NO_ENGINE_FITS */
 type Attempt<T> = (without: readonly LedgerEntry[]) => Promise<T>;
@@ -28,7 +28,7 @@ export async function inPlaceOf<T>(
   const doomed = await sessionsInTheWay(attempt, context);
   if (doomed === null) throw problem;
   const held = doomed.map(({ key, about }) => {
-    return `${about.model} on ${about.engineName} (${key}, ${formatBytes(about.memoryBytes)})`;
+    return `${modelServed(about)} on ${about.engineName} (${key}, ${formatBytes(about.memoryBytes)})`;
   });
   const keys = doomed.map(({ key }) => key);
   const refused = new HyperLlamaError('HL_PLACE_NEEDED', { held, keys });

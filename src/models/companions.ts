@@ -45,11 +45,11 @@ export async function describeAdapter(text: string, env: NodeJS.ProcessEnv): Pro
     return fail('HL_OPTION_INVALID', { option: '--lora', value: text, expected });
   }
   if (stats.isDirectory()) return await describePeft(path);
-  if (/\.gguf$/i.test(path)) return await describeGguf(path);
+  if (/\.gguf$/i.test(path)) return await describeGguf(path, stats.mtimeMs);
   return refuse(path, 'it is neither a GGUF file nor a folder');
 }
 
-async function describeGguf(path: string): Promise<Adapter> {
+async function describeGguf(path: string, modifiedAtMs: number): Promise<Adapter> {
   const file = await readGgufFile(path);
   const type = file.metadata.get('general.type');
   const kind = file.metadata.get('adapter.type');
@@ -62,6 +62,7 @@ async function describeGguf(path: string): Promise<Adapter> {
   return adapterOf(path, basename(path).replace(/\.gguf$/i, ''), {
     format: 'gguf',
     bytesOnDisk: file.bytesOnDisk,
+    modifiedAtMs,
     ranks: downs.map(({ dimensions }) => dimensions[1] ?? 0),
     hiddenSize: downs.find(({ name }) => READS_HIDDEN.test(name))?.dimensions[0] ?? null,
   });
@@ -74,7 +75,8 @@ async function describePeft(path: string): Promise<Adapter> {
     return refuse(path, `its \`peft_type\` is \`${String(config['peft_type'])}\`, not \`LORA\``);
   }
   const file = join(path, 'adapter_model.safetensors');
-  if ((await stat(file).catch(() => null)) === null) {
+  const stats = await stat(file).catch(() => null);
+  if (stats === null) {
     return refuse(path, 'it holds no `adapter_model.safetensors`; pickle is never read');
   }
   await using source = await openFileSource(file);
@@ -84,6 +86,7 @@ async function describePeft(path: string): Promise<Adapter> {
   return adapterOf(path, basename(path), {
     format: 'safetensors',
     bytesOnDisk: source.size,
+    modifiedAtMs: stats.mtimeMs,
     ranks: downs.map(({ shape }) => shape[0] ?? 0),
     hiddenSize: downs.find(({ name }) => READS_HIDDEN.test(name))?.shape[1] ?? null,
   });
@@ -92,7 +95,7 @@ async function describePeft(path: string): Promise<Adapter> {
 function adapterOf(
   path: string,
   name: string,
-  found: Pick<Adapter, 'format' | 'bytesOnDisk' | 'hiddenSize'> & {
+  found: Omit<Adapter, 'name' | 'path' | 'rank'> & {
     readonly ranks: readonly number[];
   },
 ): Adapter {

@@ -60,6 +60,8 @@ export interface Adapter {
   /** Of the model it was made for; `null` = it changes no layer that would say. */
   readonly hiddenSize: number | null;
   readonly bytesOnDisk: number;
+  /** When its weights were last written, ms since 1970: one that is trained again has the same size. */
+  readonly modifiedAtMs: number;
 }
 
 /** `layers` layers of one kind. Widths are elements per token, not bytes. */

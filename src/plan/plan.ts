@@ -2,7 +2,7 @@
  * Answers: exactly how is it started? The engine's own plan, the user's overrides, and the
  * fingerprint under which a running session may be shared.
  */
-import type { EngineInput, EnginePlan, LaunchPlan } from '../engines/engine.ts';
+import type { EngineInput, EnginePlan, LaunchPlan, PlannedModel } from '../engines/engine.ts';
 import type { Engine, VerdictOk } from '../engines/engine.ts';
 
 /** Serialisable, the same for the same input; holds no port, socket or secret. */
@@ -17,13 +17,20 @@ export function withFingerprint(plan: EnginePlan, replica = 0): LaunchPlan {
 
 /** 16 hex digits over what decides what is served: engine, file, arguments, variables. */
 function fingerprint(plan: EnginePlan, replica: number): string {
-  const { engine, model, recipe, executable, args, environment } = plan;
-  const { path, bytesOnDisk, sha256 } = model.artifact;
+  const { engine, model, draft, adapter, recipe, executable, args, environment } = plan;
+  const weightsOf = ({ ref, artifact }: PlannedModel): readonly unknown[] => [
+    ref,
+    artifact.path,
+    artifact.bytesOnDisk,
+    artifact.sha256,
+  ];
   const what = {
     engine,
     recipe,
     executable,
-    model: [model.ref, path, bytesOnDisk, sha256],
+    model: weightsOf(model),
+    ...(draft === null ? {} : { draft: weightsOf(draft) }),
+    ...(adapter === undefined ? {} : { adapter }),
     args: args.map(({ flag, value }) => [flag, value]),
     environment: Object.entries(environment).sort(([a], [b]) => (a < b ? -1 : 1)),
     ...(replica === 0 ? {} : { replica }),

@@ -49,7 +49,8 @@ describe('a plan', () => {
 
   it('goes to the engine that can be given them', async () => {
     const words = await argumentsOf('--lora', join(folder, 'polite'), '--engine', 'vllm');
-    expect(words).toContain(`--lora-modules {served-name}=${join(folder, 'polite')}`);
+    const module = { name: '{served-name}', path: join(folder, 'polite') };
+    expect(words).toContain(`--lora-modules ${JSON.stringify(module)}`);
   });
 });
 

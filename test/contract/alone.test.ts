@@ -46,9 +46,12 @@ describe('without its file and its service folder', () => {
     for (const part of parts) rmSync(join(copy, part), { recursive: true });
     try {
       expect(listed().toSorted()).toEqual(all.filter((other) => other !== id).toSorted());
-      // It decides without it, too: for a machine that would otherwise have taken it.
-      const plan = JSON.parse(run('src/cli.ts', 'plan', 'qwen3:8b', '--json')) as object;
-      expect(JSON.stringify(plan)).not.toContain(`"engine":"${id}"`);
+      // Decisions are made as before, among the others: the first of them is always one.
+      const plan = JSON.parse(run('src/cli.ts', 'plan', 'qwen3:8b', '--json')) as {
+        readonly decision: { readonly engine: string; readonly rejected: readonly object[] };
+      };
+      expect(all).toContain(plan.decision.engine);
+      expect(plan.decision.rejected).toHaveLength(all.length - 2);
     } finally {
       for (const part of parts) {
         cpSync(join(root, part), join(copy, part), { recursive: true });

@@ -31,7 +31,13 @@ const ACCOMPANIED: readonly ModelInfo[] = ['dense-8b-all', 'dense-8b-exl3'].flat
       path: `/models/${DRAFT_NAME}-${artifact.format}`,
     })),
   };
-  const adapter = { name: 'a', rank: 16, hiddenSize: 4096, bytesOnDisk: 80_000_000 } as const;
+  const adapter = {
+    name: 'a',
+    rank: 16,
+    hiddenSize: 4096,
+    bytesOnDisk: 80_000_000,
+    modifiedAtMs: 0,
+  } as const;
   return [
     { ...model, draft },
     {

@@ -34,6 +34,8 @@ def reap_folder(folder: str) -> None:
     except FileNotFoundError:
         names = []
     for name in names:
+        if _is_abandoned(name):
+            remove_file(os.path.join(folder, name))
         if not name.endswith(".json") or name.startswith("."):
             continue
         try:
@@ -84,6 +86,15 @@ def reap_ledger(path: str, *, is_lock_held: bool = False) -> list[int] | None:
         return pids
     finally:
         os.close(lock)
+
+
+def _is_abandoned(name: str) -> bool:
+    """Tell whether `.KEY.json.PID` was being written by a process that is no more."""
+    pid = name.rpartition(".json.")[2]
+    if not name.startswith(".") or not pid.isdigit():
+        return False
+    writer = read_process(int(pid))
+    return writer is None or writer.is_zombie
 
 
 def _end_leftovers(entry: dict[str, Any]) -> list[int] | None:

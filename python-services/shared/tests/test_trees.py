@@ -240,3 +240,17 @@ def test_a_kill_by_a_person_in_a_group_is_no_lack_of_memory(
     os.kill(pid, signal.SIGKILL)
     assert not session.wait("exited")["isOom"]
     session.finish()
+
+
+def test_removes_what_a_killed_guard_was_writing_and_not_what_is_being_written(
+    tmp_path: Path,
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait(timeout=DEADLINE_S)
+    half_written = tmp_path / f".0123abcd.json.{gone.pid}"
+    being_written = tmp_path / f".0123abcd.json.{os.getpid()}"
+    stranger = tmp_path / ".0123abcd.json.txt"
+    for path in (half_written, being_written, stranger):
+        path.write_text("{")
+    reap(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([being_written, stranger])

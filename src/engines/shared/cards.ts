@@ -19,6 +19,8 @@ export function cardCounts(
   const sets = byRoom.map((_, index) => byRoom.slice(0, index + 1));
   if (split === 'layers') return sets;
   const even = sets.filter((set) => tensorDegreeOf(set, model) === set.length);
+  // Engines that propose by a draft model do so without a pipeline, or with all of it on one stage.
+  if (model.draft !== undefined) return even;
   // The cards of a pipeline wait for each other: more of them side by side are the better choice.
   return split === 'heads' ? even : [...even, ...sets.filter((set) => !even.includes(set))];
 }
@@ -35,7 +37,9 @@ export function tensorDegreeOf(cards: readonly Accelerator[], model: ModelInfo):
   const [first] = cards;
   if (first === undefined || cards.some((card) => card.name !== first.name)) return 1;
   const degrees = cards.map((_, index) => cards.length - index);
-  return degrees.find((degree) => cards.length % degree === 0 && areHeadsEven(model, degree)) ?? 1;
+  const models = [model, ...(model.draft === undefined ? [] : [model.draft])];
+  const isEven = (degree: number): boolean => models.every((each) => areHeadsEven(each, degree));
+  return degrees.find((degree) => cards.length % degree === 0 && isEven(degree)) ?? 1;
 }
 
 /** Heads of the KV cache may also be fewer than the cards: then some cards hold the same ones. */

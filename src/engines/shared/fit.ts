@@ -176,7 +176,7 @@ function accept(
   const notes: Reason[] = [];
   const free = targetBytesFree(input.machine, c.target);
   const where = describeTarget(c.target);
-  if (weightsBytes(c.artifact) === null || input.model.attention === null || free === null) {
+  if (!isKnown(input.model, c) || free === null) {
     notes.push({
       code: 'memory-unknown',
       because: `the memory ${input.model.name} needs in ${where} could not be computed in full`,
@@ -214,6 +214,14 @@ function accept(
   };
 }
 
+/** What each of both takes can be computed. */
+function isKnown({ attention, draft }: ModelInfo, load: Load): boolean {
+  const isDraftKnown =
+    draft === undefined ||
+    (draft.attention !== null && load.draft !== null && weightsBytes(load.draft) !== null);
+  return weightsBytes(load.artifact) !== null && attention !== null && isDraftKnown;
+}
+
 function refusal(input: EngineInput, load: Load, target: Target, rules: FitRules): Reason {
   const context = contextWanted(input);
   const isExplicit = input.workload.contextTokens !== null;
@@ -221,6 +229,10 @@ function refusal(input: EngineInput, load: Load, target: Target, rules: FitRules
   const bytesAt = (tokens: number): number =>
     totalBytes(memoryNeed(input, { ...load, target, rules, context: tokens, slots: step.slots }));
   const need = memoryNeed(input, { ...load, target, rules, ...step });
+  const alone = { ...load, draft: null };
+  const { draft: _draft, adapter: _adapter, ...model } = input.model;
+  const own = memoryNeed({ ...input, model }, { ...alone, target, rules, ...step });
+  const ownBytes = own.weightsBytes;
   const free = (targetBytesFree(input.machine, target) ?? 0) * rules.memoryShare;
   const share = rules.memoryShare < 1 ? ` (${Math.round(rules.memoryShare * 100)} % of it)` : '';
   return {
@@ -230,7 +242,7 @@ function refusal(input: EngineInput, load: Load, target: Target, rules: FitRules
       ` + KV cache ${formatBytes(need.kvCacheBytes)} for ${formatCount(step.context)} tokens` +
       ` + ${formatBytes(need.overheadBytes)} of its own)` +
       ` but ${formatBytes(free)} is free in ${describeTarget(target)}${share}`,
-    hint: fitHint(input, { need, free, context: step.context, bytesAt }),
+    hint: fitHint(input, { need, ownBytes, free, context: step.context, bytesAt }),
   };
 }
 
@@ -246,6 +258,8 @@ function fitHint(
   input: EngineInput,
   at: {
     readonly need: MemoryNeed;
+    /** The model's part of the weights; the rest is its draft's and adapter's. */
+    readonly ownBytes: number;
     readonly free: number;
     readonly context: number;
     /** All that is needed with so many tokens of context. */
@@ -258,7 +272,8 @@ function fitHint(
     if (tokens >= CONTEXT_OFFERED_MIN && at.bytesAt(tokens) <= at.free)
       return `\`--context ${tokens}\` would fit`;
   }
-  const forWeights = at.free - at.need.kvCacheBytes - at.need.overheadBytes;
+  const beside = at.need.weightsBytes - at.ownBytes;
+  const forWeights = at.free - at.need.kvCacheBytes - at.need.overheadBytes - beside;
   const parameters = input.model.parametersTotal;
   // Below 2 bits a weight no quantization is worth its answers.
   if (parameters !== null && (forWeights * 8) / parameters >= 2) {

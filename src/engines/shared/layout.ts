@@ -43,7 +43,8 @@ export function cardLayout(input: EngineInput, verdict: VerdictOk): CardLayout {
       (cardBytesFree(machine, card) ?? 0) >= bytesOnCard,
   );
   // Copies of a mixture share out its experts and wait for each other in every step.
-  const isCrowd = workload.goal === 'throughput' && model.experts === null;
+  const isCrowd =
+    workload.goal === 'throughput' && model.experts === null && model.draft === undefined;
   const wanted = isCrowd ? Math.floor(workload.concurrency / REQUESTS_A_COPY) : 1;
   const copies = Math.max(1, Math.min(wanted, 1 + Math.floor(spare.length / group.length)));
   const more = spare.slice(0, (copies - 1) * group.length).map(({ index }) => index);
@@ -99,7 +100,8 @@ const BLOCK_TOKENS = 128;
 export function withBlock(model: ModelInfo, bytes: number): number | null {
   const shape = { contextTokens: BLOCK_TOKENS, sequences: 1, bytesPerElement: 2 };
   const block = kvCacheBytes(model, shape);
-  return block === null ? null : bytes + block;
+  const draft = model.draft === undefined ? 0 : kvCacheBytes(model.draft, shape);
+  return block === null || draft === null ? null : bytes + block + draft;
 }
 
 /**
@@ -113,7 +115,8 @@ export function kvBytesOnCard(
 ): number | null {
   const bytes = withBlock(model, kvBytesOfCopy(model, verdict, layout));
   if (bytes === null) return null;
-  return Math.ceil(bytes * kvShareOfCard(model, layout));
+  const models = [model, ...(model.draft === undefined ? [] : [model.draft])];
+  return Math.ceil(bytes * Math.max(...models.map((each) => kvShareOfCard(each, layout))));
 }
 
 /** The part of a copy's KV cache that one card holds. */

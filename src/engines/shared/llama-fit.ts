@@ -20,7 +20,11 @@ export function llamaFit(target: Target): FitRules {
     kvBytesPerElement: () => 2,
     kvCache: 'reserved',
     overheadBytes: (input, _, contextTokens) =>
-      computeBytes(input, contextTokens) + (isGpu ? 400 * MIB : 96 * MIB),
+      computeBytes(input, contextTokens) +
+      (input.model.draft === undefined
+        ? 0
+        : computeBytes({ ...input, model: input.model.draft }, contextTokens)) +
+      (isGpu ? 400 * MIB : 96 * MIB),
     memoryShare: 1,
     slotsMax: isGpu ? SLOTS_MAX_GPU : SLOTS_MAX_CPU,
     split: 'layers',

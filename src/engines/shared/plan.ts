@@ -28,7 +28,9 @@ export function makePlan(
   const { installation, model } = input;
   const isForeign = installation !== null && installation.recipe === null;
   const recipe = recipeFor(engine, input.machine, verdict.device);
-  const readMs = ((weightsBytes(verdict.artifact) ?? 0) / READ_BYTES_PER_SECOND_MIN) * 1000;
+  const loaded = [verdict.artifact, ...(verdict.draft === undefined ? [] : [verdict.draft])];
+  const bytes = loaded.reduce((sum, artifact) => sum + (weightsBytes(artifact) ?? 0), 0);
+  const readMs = (bytes / READ_BYTES_PER_SECOND_MIN) * 1000;
   return {
     engine: { id: engine.id, version: parts.version, build: parts.build },
     model: { ref: model.ref, name: model.name, artifact: verdict.artifact },
@@ -54,5 +56,6 @@ export function makePlan(
       model.draft === undefined || verdict.draft === undefined
         ? null
         : { ref: model.draft.ref, name: model.draft.name, artifact: verdict.draft },
+    ...(model.adapter === undefined ? {} : { adapter: model.adapter }),
   };
 }

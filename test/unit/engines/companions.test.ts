@@ -7,7 +7,8 @@ import type { Adapter, ModelInfo } from '../../../src/models/model.ts';
 import { makeWorkload } from '../../../src/workloads/presets.ts';
 import { testModel } from '../../fixtures/engines/models.ts';
 import { testMachine } from '../../fixtures/machines/load.ts';
-import { engineOf, planOf } from './gpu-cases.ts';
+import { planLaunch } from '../../../src/plan/plan.ts';
+import { engineOf, planOf, withCards } from './gpu-cases.ts';
 
 const TARGET = testModel('dense-8b-all');
 const DRAFT: ModelInfo = { ...testModel('demo-135m-both'), vocabularySize: TARGET.vocabularySize };
@@ -18,6 +19,7 @@ const GGUF_ADAPTER: Adapter = {
   rank: 20,
   hiddenSize: TARGET.hiddenSize,
   bytesOnDisk: 80_000_000,
+  modifiedAtMs: 0,
 };
 const PEFT_ADAPTER: Adapter = { ...GGUF_ADAPTER, path: '/adapters/polite', format: 'safetensors' };
 const H200 = testMachine('synthetic-h200');
@@ -121,7 +123,7 @@ describe('an adapter', () => {
     expect(added('vllm', { ...TARGET, adapter: PEFT_ADAPTER })).toEqual([
       '--served-model-name {served-name}-bare',
       '--enable-lora',
-      '--lora-modules {served-name}=/adapters/polite',
+      '--lora-modules {"name":"{served-name}","path":"/adapters/polite"}',
       '--max-lora-rank 32',
     ]);
   });
@@ -147,5 +149,122 @@ describe('an adapter', () => {
     expect(codesOf('vllm', { ...TARGET, adapter: GGUF_ADAPTER })).toEqual(['adapter-format']);
     const small = { ...PEFT_ADAPTER, hiddenSize: 576 };
     expect(codesOf('vllm', { ...TARGET, adapter: small })).toEqual(['adapter-mismatch']);
+  });
+});
+
+describe('on several cards', () => {
+  const CARDS = testMachine('synthetic-4x-rtx-4090');
+  const H100X8 = testMachine('synthetic-8x-h100');
+  const large = (heads: number): ModelInfo => ({
+    ...testModel('dense-32b-all'),
+    draft: {
+      ...DRAFT,
+      attentionHeads: heads,
+      attention: [{ kind: 'full', layers: 24, kvHeads: 2, headDimKey: 64, headDimValue: 64 }],
+    },
+  });
+
+  it.each(['vllm', 'sglang'])('%s shares layers only where the heads of both come out even', (id) => {
+    const tensorOf = (heads: number): number =>
+      planOf(engineOf(id), input(large(heads), CARDS)).parallel.tensor;
+    expect(tensorOf(16)).toBe(4);
+    // 14 heads go into two equal parts, not into four.
+    expect(tensorOf(14)).not.toBe(4);
+  });
+
+  it('is refused where only a pipeline would hold the model', () => {
+    const three = withCards(CARDS, 3);
+    const model = testModel('dense-70b-all');
+    expect(planOf(engineOf('vllm'), input(model, three)).parallel.pipeline).toBe(3);
+    const verdict = engineOf('vllm').check(input({ ...model, draft: DRAFT }, three));
+    expect(verdict).toMatchObject({ isOk: false });
+  });
+
+  it('has room for one full context of both, and no copies', () => {
+    const workload = makeWorkload('batch', { concurrency: 64, contextTokens: 32_768 });
+    const model = { ...TARGET, draft: DRAFT };
+    const plan = planOf(engineOf('vllm'), { ...input(model, H100X8), workload });
+    const shape = { contextTokens: 32_768, sequences: 1, bytesPerElement: 2 };
+    const least = (kvCacheBytes(TARGET, shape) ?? 0) + (kvCacheBytes(DRAFT, shape) ?? 0);
+    expect(plan.args.some(({ flag }) => flag === '--data-parallel-size')).toBe(false);
+    const told = plan.args.find(({ flag }) => flag === '--kv-cache-memory-bytes')?.value;
+    expect(Number(told)).toBeGreaterThan(least);
+  });
+});
+
+describe('what cannot be', () => {
+  it('a draft and an adapter at once, with SGLang', () => {
+    const model = { ...TARGET, draft: DRAFT, adapter: PEFT_ADAPTER };
+    expect(codesOf('sglang', model)).toEqual(['companion-unsupported']);
+    expect(codesOf('vllm', model)).toEqual([]);
+  });
+
+  it('more than one request at once, with MLX and a draft', () => {
+    const machine = testMachine('synthetic-apple-m3-max-64gb');
+    const workload = makeWorkload('chat', { concurrency: 8 });
+    const verdict = engineOf('mlx').check({
+      ...input({ ...TARGET, draft: DRAFT }, machine),
+      workload,
+    });
+    expect(verdict).toMatchObject({ isOk: true, slots: 1 });
+    expect(verdict.isOk && verdict.notes.map(({ code }) => code)).toContain('slots-shrunk');
+  });
+
+  it('an adapter of a higher rank than vLLM has room for', () => {
+    const adapter = { ...PEFT_ADAPTER, rank: 1024 };
+    expect(codesOf('vllm', { ...TARGET, adapter })).toEqual(['adapter-rank']);
+  });
+});
+
+describe('memory', () => {
+  it('of llama.cpp holds a second compute buffer', () => {
+    const { overhead } = planOf(engineOf('llama-cpp'), input(TARGET)).memoryBytes;
+    const both = planOf(engineOf('llama-cpp'), input({ ...TARGET, draft: DRAFT })).memoryBytes;
+    const width = (DRAFT.vocabularySize ?? 0) + (DRAFT.hiddenSize ?? 0);
+    expect(both.overhead - overhead).toBe(512 * 4 * width);
+  });
+
+  it('is called unknown where the draft says nothing of its attention', () => {
+    const verdict = engineOf('llama-cpp').check(
+      input({ ...TARGET, draft: { ...DRAFT, attention: null } }),
+    );
+    expect(verdict.isOk && verdict.notes.map(({ code }) => code)).toContain('memory-unknown');
+  });
+
+  it('that is short leads to a hint without what the draft takes', () => {
+    const model = testModel('dense-32b-gguf');
+    const machine = testMachine('synthetic-laptop-avx2-8gb');
+    const bitsOf = (of: ModelInfo): number => {
+      const verdict = engineOf('llama-cpp').check(input(of, machine));
+      const hints = verdict.isOk ? [] : verdict.reasons.map(({ hint }) => hint ?? '');
+      return Number(/at most ([\d.]+)/.exec(hints.join(' '))?.[1]);
+    };
+    const heavy = testModel('dense-8b-gguf');
+    expect(bitsOf({ ...model, draft: { ...heavy, vocabularySize: model.vocabularySize } })).not.toBe(
+      bitsOf(model),
+    );
+  });
+
+  it('is read in a longer start', () => {
+    const deadlineOf = (model: ModelInfo): number =>
+      planOf(engineOf('llama-cpp'), input(model)).readiness.deadlineMs;
+    const draft = { ...testModel('dense-8b-gguf'), vocabularySize: TARGET.vocabularySize };
+    expect(deadlineOf({ ...TARGET, draft })).toBeGreaterThan(deadlineOf(TARGET) + 60_000);
+  });
+});
+
+describe('a session', () => {
+  const keyOf = (model: ModelInfo): string => {
+    const engine = engineOf('vllm');
+    const verdict = engine.check(input(model));
+    if (!verdict.isOk) throw new Error('refused');
+    return planLaunch(engine, input(model), verdict).fingerprint;
+  };
+
+  it('is not shared with an adapter that was trained again under its old name', () => {
+    const before = { ...TARGET, adapter: PEFT_ADAPTER };
+    const after = { ...TARGET, adapter: { ...PEFT_ADAPTER, modifiedAtMs: 1 } };
+    expect(keyOf(before)).toBe(keyOf({ ...before }));
+    expect(keyOf(after)).not.toBe(keyOf(before));
   });
 });

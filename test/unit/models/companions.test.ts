@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 
@@ -25,6 +25,7 @@ describe('an adapter', () => {
       rank: 8,
       hiddenSize: 576,
       bytesOnDisk: expect.any(Number) as number,
+      modifiedAtMs: statSync(path).mtimeMs,
     });
   });
 
@@ -91,7 +92,7 @@ describe('an adapter', () => {
             tensors: [],
           }).header,
         ),
-      'no',
+      'low-rank',
     ],
   ])('is not %s', async (_, name, write, because) => {
     write();
