@@ -12,10 +12,17 @@ import type { Context } from '../src/base/context.ts';
 import { choose, start, type Choice, type Wanted } from '../src/pipeline.ts';
 import { makeWorkload } from '../src/workloads/presets.ts';
 import { measureGenerate, measureReady } from './support/cold-start.ts';
-import { startDirect } from './support/direct.ts';
+import { planFlags, startDirect } from './support/direct.ts';
 import { cannotMeasure, Options } from './support/options.ts';
 import { printGoal, printHead, printNoise, ratioOf, ratioText, spread } from './support/report.ts';
-import { EFFORT, EFFORT_SWEEP, measurePair, type Measured, type Speed } from './support/speed.ts';
+import {
+  EFFORT,
+  EFFORT_SWEEP,
+  measurePair,
+  measureSpeed,
+  type Measured,
+  type Speed,
+} from './support/speed.ts';
 import { findBest, namedCandidate, type Candidate } from './support/sweep.ts';
 
 const options = new Options('engine', {
@@ -26,6 +33,10 @@ const options = new Options('engine', {
   winner: { value: 'NAME', about: '`plain` or `our flags`, found by an earlier sweep: skips it' },
   concurrency: { value: 'LIST', about: 'users at once of G19 (default 1,8)' },
   minutes: { value: 'N', about: 'no new round of G19 after this (default 30)' },
+  beside: {
+    value: 'FILE',
+    about: 'another build, measured beside: a `llama-server` (default none)',
+  },
   cli: { value: 'FILE', about: 'built program (default dist/bin/cli.js)' },
 });
 const IS_QUICK = options.has('quick');
@@ -35,6 +46,7 @@ const ROUNDS = options.integer('rounds', IS_QUICK ? 3 : 8);
 const WINNER = options.has('winner') ? options.text('winner', '') : null;
 const CONCURRENCIES = options.text('concurrency', '1,8').split(',').map(Number);
 const BUDGET_MS = options.integer('minutes', 30) * 60_000;
+const BESIDE = options.text('beside', '');
 const CLI = options.text('cli', fileURLToPath(new URL('../dist/bin/cli.js', import.meta.url)));
 const COLD_ROUNDS = IS_QUICK ? 4 : 12;
 /** Named: with eight users the decision takes another engine on some machines. */
@@ -119,6 +131,7 @@ async function compare(concurrency: number, context: Context): Promise<void> {
     ours.push(speeds.ours);
     direct.push(speeds.direct);
   }
+  await measureBeside(choice, concurrency);
   for (const metric of ['decode', 'prefill'] as const) {
     const [left, right] = [ours, direct].map((side) => side.map((speed) => speed[metric]));
     const paired = ratioOf(left ?? [], right ?? []);
@@ -133,6 +146,20 @@ async function compare(concurrency: number, context: Context): Promise<void> {
       limit: 0.97,
       is: 'at least',
     });
+  }
+}
+
+/** Not the same build, so that no goal is set on it: what else this machine could run. */
+async function measureBeside(choice: Choice, concurrency: number): Promise<void> {
+  if (BESIDE === '') return console.log('   beside it: no other build was named with --beside');
+  const direct = await startDirect(choice, [BESIDE, ...planFlags(choice, socket)], socket);
+  try {
+    const what = { concurrency, effort: EFFORT, seed: 99 };
+    const speed = await measureSpeed({ address: direct.address, choice }, what);
+    const words = `decode ${speed.decode.toFixed(1)}, prefill ${speed.prefill.toFixed(1)} tok/s`;
+    console.log(`   beside it: ${BESIDE}: ${words}`);
+  } finally {
+    await direct.stop();
   }
 }
 

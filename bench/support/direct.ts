@@ -34,19 +34,17 @@ process.on('exit', () => {
 
 /** The command with our plan's own flags: what our guard starts, without the guard. */
 export function planCommand(choice: Choice, socket: string): readonly string[] {
-  const { plan } = choice;
-  const flags = plan.args.flatMap(({ flag, value }) =>
+  const service = join(servicesFolder(), choice.plan.service, 'service.py');
+  return [pythonOf(choice), service, 'host', '--', ...planFlags(choice, socket)];
+}
+
+/** Those of the plan, for any program that knows them. */
+export function planFlags({ plan }: Choice, socket: string): readonly string[] {
+  return plan.args.flatMap(({ flag, value }) =>
     value === null
       ? [flag]
       : [flag, value.replace('{socket}', socket).replace('{served-name}', plan.model.name)],
   );
-  return [
-    pythonOf(choice),
-    join(servicesFolder(), plan.service, 'service.py'),
-    'host',
-    '--',
-    ...flags,
-  ];
 }
 
 /** The command with hand-picked settings, by the build's own API. */

@@ -164,13 +164,16 @@ describe('on several cards', () => {
     },
   });
 
-  it.each(['vllm', 'sglang'])('%s shares layers only where the heads of both come out even', (id) => {
-    const tensorOf = (heads: number): number =>
-      planOf(engineOf(id), input(large(heads), CARDS)).parallel.tensor;
-    expect(tensorOf(16)).toBe(4);
-    // 14 heads go into two equal parts, not into four.
-    expect(tensorOf(14)).not.toBe(4);
-  });
+  it.each(['vllm', 'sglang'])(
+    '%s shares layers only where the heads of both come out even',
+    (id) => {
+      const tensorOf = (heads: number): number =>
+        planOf(engineOf(id), input(large(heads), CARDS)).parallel.tensor;
+      expect(tensorOf(16)).toBe(4);
+      // 14 heads go into two equal parts, not into four.
+      expect(tensorOf(14)).not.toBe(4);
+    },
+  );
 
   it('is refused where only a pipeline would hold the model', () => {
     const three = withCards(CARDS, 3);
@@ -240,9 +243,9 @@ describe('memory', () => {
       return Number(/at most ([\d.]+)/.exec(hints.join(' '))?.[1]);
     };
     const heavy = testModel('dense-8b-gguf');
-    expect(bitsOf({ ...model, draft: { ...heavy, vocabularySize: model.vocabularySize } })).not.toBe(
-      bitsOf(model),
-    );
+    expect(
+      bitsOf({ ...model, draft: { ...heavy, vocabularySize: model.vocabularySize } }),
+    ).not.toBe(bitsOf(model));
   });
 
   it('is read in a longer start', () => {
