@@ -87,8 +87,8 @@ export async function startSession(
       },
     });
     await rememberStart(context.paths, plan, session.facts.startMs);
-    // Whoever started it may have wanted less.
-    if (session.facts.isAttached && limits.keepAliveMs > 0) session.keepAlive(limits.keepAliveMs);
+    // Whoever started it may have wanted less, or more: its guard says how long it stays.
+    if (limits.keepAliveMs > 0) await session.keepAlive(limits.keepAliveMs);
     return session;
   } finally {
     progress.stop();
