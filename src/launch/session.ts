@@ -31,6 +31,8 @@ export class Session implements AsyncDisposable {
   /** Private, because a key may be in there: no print of the session shows them. */
   readonly #headers: Readonly<Record<string, string>>;
   #exit: ExitedEvent | null = null;
+  /** By itself; also where `#exit` says nothing because its guard vanished. */
+  #hasEnded = false;
   #keepAliveMs = 0;
   #isReleased = false;
   readonly #onExit = new Set<(exit: ExitedEvent | null) => void>();
@@ -44,16 +46,18 @@ export class Session implements AsyncDisposable {
     this.#link = link;
     this.#headers = headers;
     link?.listen((event) => {
-      if (event.event !== 'exited') return;
-      this.#exit = event;
-      for (const listener of this.#onExit) listener(event);
+      if (event.event === 'exited') this.#end(event);
     });
     void link?.closed.then(() => {
       // A guard that vanished without a word took the engine with it.
-      if (this.#exit === null && !this.#isReleased) {
-        for (const listener of this.#onExit) listener(null);
-      }
+      if (!this.#hasEnded && !this.#isReleased) this.#end(null);
     });
+  }
+
+  #end(exit: ExitedEvent | null): void {
+    this.#hasEnded = true;
+    this.#exit = exit;
+    for (const listener of this.#onExit) listener(exit);
   }
 
   /** What every request has to carry. */
@@ -72,10 +76,17 @@ export class Session implements AsyncDisposable {
     return this.#exit;
   }
 
-  /** Calls `listener` when the engine ends by itself. Returns how to stop listening. */
+  /**
+   * Calls `listener` when the engine ends by itself, or in a moment when it has. Returns how to stop
+   * listening.
+   */
   whenExited(listener: (exit: ExitedEvent | null) => void): () => void {
     this.#onExit.add(listener);
-    if (this.#exit !== null) listener(this.#exit);
+    if (this.#hasEnded) {
+      queueMicrotask(() => {
+        if (this.#onExit.has(listener)) listener(this.#exit);
+      });
+    }
     return () => this.#onExit.delete(listener);
   }
 

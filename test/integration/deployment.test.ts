@@ -9,6 +9,7 @@ import { planWithoutWeights, type DeployTarget } from '../../src/engines/deploy/
 import { EMPTY_REQUEST } from '../../src/engines/request.ts';
 import { openDoor } from '../../src/gateway/door.ts';
 import { runningSessions, stopSession } from '../../src/launch/fleet.ts';
+import { readLedger } from '../../src/launch/ledger.ts';
 import {
   startDeployment,
   type Deployment,
@@ -178,6 +179,29 @@ describe('a deployment', () => {
       await expectNothingLeft(home);
     },
   );
+
+  it('has an engine again whose guard was killed while the next one was still to start', async () => {
+    using home = prepared.trial();
+    const { start, events, context } = await trial(home);
+    let isFirst = true;
+    const open: DeploymentPlan['open'] = async (engine) => {
+      if (isFirst) {
+        isFirst = false;
+        const [entry] = await readLedger(context.paths);
+        process.kill((entry ?? failNow()).guard.pid, 'SIGKILL');
+      }
+      return await openDoor(engine);
+    };
+    const deployment = await start({ open });
+    expect(events).toEqual(
+      expect.arrayContaining([
+        { kind: 'engine-ended', engine: 0, how: 'with its guard' },
+        expect.objectContaining({ kind: 'engine-back', engine: 0 }),
+      ]),
+    );
+    await deployment.end();
+    await expectNothingLeft(home);
+  });
 
   it('does not start again what another command stopped', async () => {
     using home = prepared.trial();
