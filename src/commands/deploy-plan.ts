@@ -61,8 +61,7 @@ async function planEngines(wanted: LocalWanted, context: Context): Promise<Deplo
     target,
     engine: choice.decision.engine,
     enginesCount: ENGINES,
-    engines: () =>
-      Array.from({ length: ENGINES }, (_, index) => withFingerprint(choice.plan, index + 1)),
+    engines: () => Array.from({ length: ENGINES }, () => choice.plan),
     front: (engineUrls) => front(choice, engineUrls),
     open: openDoor,
   };
@@ -107,7 +106,7 @@ async function planSimulation(
         modelFolder: path,
         meetingFolder: meetingFolder ?? '',
       });
-      return Array.from({ length: ENGINES }, (_, index) => withFingerprint(worker, index + 1));
+      return Array.from({ length: ENGINES }, () => worker);
     },
     front: () => plan,
     open: null,

@@ -35,7 +35,7 @@ interface Updated {
   readonly recipe: string;
   readonly from: Probed;
   readonly to: Probed;
-  /** Versions that made room: only the one before is kept. */
+  /** Versions that made room: only the one before is kept, which a rollback goes to. */
   readonly removed: readonly string[];
 }
 
@@ -125,7 +125,7 @@ async function updateOne(
     return refuse({ engine, from, to }, to.failure);
   }
   await useEnvironment(paths, id, installation);
-  const removed = await removeOlder(present, id, context);
+  const removed = await removeOthers({ present, now: installation }, id, context);
   return { recipe: recipe.id, from, to, removed };
 }
 
@@ -151,17 +151,21 @@ function json({ failure, ...facts }: Probed): object {
   return { ...facts, failure: failure?.message ?? null };
 }
 
-/** Versions before `present`; one that a session still uses stays until the next update. */
-async function removeOlder(
-  present: InstalledEnvironment,
+/**
+ * Every version before the new one but `present`, so that a rollback goes there and not to one that
+ * was given up before; one that a session still uses stays until the next update.
+ */
+async function removeOthers(
+  { present, now }: Readonly<Record<'present' | 'now', InstalledEnvironment>>,
   id: string,
   { paths }: Context,
 ): Promise<readonly string[]> {
   const all = await installedEnvironments(paths, id);
   const removed: string[] = [];
   for (const environment of all) {
-    const isOlder = compareVersions(environment.version, present.version) < 0;
-    if (!isOlder || environment.recipe !== present.recipe) continue;
+    const isOlder = compareVersions(environment.version, now.version) < 0;
+    if (!isOlder || environment.path === present.path) continue;
+    if (environment.recipe !== present.recipe) continue;
     if ((await sessionsFrom([environment], id, paths)).length > 0) continue;
     await removeEnvironment(environment);
     removed.push(environment.path);

@@ -67,7 +67,8 @@ export default function command(): Command {
     .option(
       '--keep-alive <duration>',
       'leave the engine running so long for the next question (default: not at all)',
-      duration('--keep-alive'),
+      // What a guard takes.
+      duration('--keep-alive', 31),
     )
     .option('--python <path>', 'Python that runs the engine services')
     .option('--dry-run', 'show the plan and stop')
@@ -115,7 +116,7 @@ async function run(
   }).finally(() => writer.end());
   for (const warning of result.warnings) context.log.warn(warning.message);
   if (output.isJson) output.json(resultJson(result, started));
-  else output.note(footer(result, started, { context, keepAliveMs: limits.keepAliveMs }));
+  else output.note(footer(result, started, { context, keepAliveMs: session.keepAliveMs }));
   if (result.finishReason === 'cancelled') process.exitCode = 130;
 }
 

@@ -177,15 +177,22 @@ export function decimal(option: string, min: number, max: number): (text: string
   };
 }
 
-/** `90`, `90s`, `15m`, `2h` in ms. */
-export function duration(option: string): (text: string) => number {
+const DAY_MS = 24 * 3_600_000;
+/** Node's timers hold 24.8 days; a longer one would be over at once. */
+const TIMER_DAYS_MAX = 24;
+
+/** `90`, `90s`, `15m`, `2h` in whole ms. */
+export function duration(
+  option: string,
+  daysMax: number = TIMER_DAYS_MAX,
+): (text: string) => number {
   return (text) => {
     const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
     const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match?.[2] ?? 's'];
-    const value = Number(match?.[1]) * (unitMs ?? Number.NaN);
-    if (Number.isFinite(value) && value > 0) return value;
-    const expected = 'a duration such as `90s`, `15m` or `2h`';
-    return fail('HL_OPTION_INVALID', { option, value: text, expected });
+    const ms = Number(match?.[1]) * (unitMs ?? Number.NaN);
+    if (ms >= 1 && ms <= daysMax * DAY_MS) return Math.round(ms);
+    const bounds = Number.isNaN(ms) ? 'such as `90s`, `15m` or `2h`' : `of 1 ms to ${daysMax} days`;
+    return fail('HL_OPTION_INVALID', { option, value: text, expected: `a duration ${bounds}` });
   };
 }
 

@@ -11,6 +11,7 @@ import {
   type RequestOptions,
   type ServerResponse,
 } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Address } from '../base/http.ts';
 import { SseReader } from '../base/sse.ts';
@@ -33,7 +34,7 @@ const HOP_BY_HOP = ['connection', 'keep-alive', 'transfer-encoding', 'te', 'trai
 export async function openDoor(engine: () => Address): Promise<Door> {
   const server = createServer((incoming, outgoing) => {
     // Failures are answered inside; a client that went away is none.
-    void pass(incoming, outgoing, engine()).catch(() => outgoing.destroy());
+    void pass(incoming, outgoing, engine).catch(() => outgoing.destroy());
   });
   // A prefill is silent for as long as it takes; the router has limits of its own.
   server.requestTimeout = 0;
@@ -55,22 +56,12 @@ export async function openDoor(engine: () => Address): Promise<Door> {
 async function pass(
   incoming: IncomingMessage,
   outgoing: ServerResponse,
-  address: Address,
+  engine: () => Address,
 ): Promise<void> {
-  const upstream = ask({
-    ...target(address),
-    method: incoming.method,
-    path: incoming.url,
-    headers: withoutHops(incoming.headers),
-    agent: false,
-  });
-  // Who asked is gone: the engine need not go on.
-  outgoing.once('close', () => upstream.destroy());
-  const sent = pipeline(incoming, upstream);
   let answer: IncomingMessage;
   let first: Buffer;
   try {
-    [answer] = await Promise.all([answerTo(upstream), sent]);
+    answer = await answerTo(incoming, outgoing, engine());
     first = await beginning(answer);
   } catch (error) {
     return refuse(outgoing, error instanceof Error ? error.message : String(error));
@@ -87,10 +78,31 @@ function target(address: Address): RequestOptions {
     : { host: address.host, port: address.port };
 }
 
-async function answerTo(upstream: ReturnType<typeof ask>): Promise<IncomingMessage> {
+/**
+ * The body goes in one piece: an engine that refuses it at the headers ends the connection under
+ * whoever writes on, and its answer is read before the next write of the same piece, not of another.
+ * No time is lost, for an engine begins when it has all of it.
+ */
+async function answerTo(
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  address: Address,
+): Promise<IncomingMessage> {
+  const body = await buffer(incoming);
+  const upstream = ask({
+    ...target(address),
+    method: incoming.method,
+    path: incoming.url,
+    headers: withoutHops(incoming.headers),
+    agent: false,
+  });
+  // Who asked is gone: the engine need not go on.
+  outgoing.once('close', () => upstream.destroy());
+  upstream.end(body);
   return await new Promise((resolve, reject) => {
     upstream.once('response', resolve);
-    upstream.once('error', reject);
+    // Heard for good: what cannot be sent any more says nothing once there is an answer.
+    upstream.on('error', reject);
   });
 }
 

@@ -8,11 +8,12 @@ import type { Context } from '../base/context.ts';
 import { sessionRunFolder } from '../base/paths.ts';
 import { fail, toHyperLlamaError } from '../base/errors.ts';
 import { formatAddress, getText, type Address } from '../base/http.ts';
-import type { LaunchPlan, Service } from '../engines/engine.ts';
+import type { EnginePlan, Service } from '../engines/engine.ts';
 import { MEETING_FOLDER, type DeployTarget, type Pool } from '../engines/deploy/target.ts';
+import { withFingerprint } from '../plan/plan.ts';
 import type { ExitedEvent } from './guard-link.ts';
 import { failToListen } from './launch.ts';
-import { readLedger } from './ledger.ts';
+import { readLedger, sessionKey } from './ledger.ts';
 import { isPortFree } from './ports.ts';
 import { generateOneToken } from './readiness.ts';
 import { startSession } from './start.ts';
@@ -25,9 +26,9 @@ export interface DeploymentPlan {
   readonly engine: Service;
   readonly enginesCount: number;
   /** `meetingFolder`: of the front, where stand-ins register; real engines need none. */
-  readonly engines: (meetingFolder: string | null) => readonly LaunchPlan[];
+  readonly engines: (meetingFolder: string | null) => readonly EnginePlan[];
   /** `engineUrls` is empty where the front is started first. */
-  readonly front: (engineUrls: readonly string[]) => LaunchPlan;
+  readonly front: (engineUrls: readonly string[]) => EnginePlan;
   /** A way to an engine by a port; `null` = the front needs none. */
   readonly open: ((engine: () => Address) => Promise<Door>) | null;
   /** Of the front; absent = any free one. */
@@ -74,7 +75,7 @@ export async function startDeployment(
 }
 
 interface RunningEngine {
-  readonly plan: LaunchPlan;
+  readonly plan: EnginePlan;
   session: Session;
   door: Door | null;
   restarts: number;
@@ -219,17 +220,26 @@ export class Deployment implements AsyncDisposable {
     }
   }
 
-  async #startFront(plan: LaunchPlan): Promise<void> {
+  async #startFront(plan: EnginePlan): Promise<void> {
     this.#front = await this.#launch(plan, this.#plan.target, this.#plan.port);
   }
 
-  async #launch(plan: LaunchPlan, engine: Service, port?: number): Promise<Session> {
+  /** Never a session that is there: another deployment of the same plan keeps its own. */
+  async #launch(plan: EnginePlan, engine: Service, port?: number): Promise<Session> {
     const limits = {
       keepAliveMs: 0,
       startDeadlineMs: null,
       ...(port === undefined ? {} : { port }),
     };
-    return await startSession({ engine, plan }, limits, this.#context);
+    const taken = new Set((await readLedger(this.#context.paths)).map(({ key }) => key));
+    for (let replica = 1; ; replica += 1) {
+      const own = withFingerprint(plan, replica);
+      if (taken.has(sessionKey(own))) continue;
+      const session = await startSession({ engine, plan: own }, limits, this.#context);
+      if (!session.facts.isAttached) return session;
+      // Somebody took the same number at the same instant.
+      await session.release();
+    }
   }
 
   #during(work: Promise<void>): void {

@@ -89,15 +89,23 @@ async function readChosen(
 }
 
 /**
- * The environment that a plan starts from: that of the plan's recipe, because a build for the CPU
- * and one for a GPU may lie side by side. `null` when it is not installed.
+ * The environment that a plan starts from: of its recipe, because a build for the CPU and one for a
+ * GPU may lie side by side, and of its version, whichever is in use by now: the plan's flags and what
+ * is said of it are of that one. `null` when it is not installed.
  */
 export async function environmentOf(
   paths: Paths,
   { engine, recipe }: LaunchPlan,
 ): Promise<InstalledEnvironment | null> {
-  const all = await environmentsInUse(paths, engine.id);
-  return all.find((environment) => environment.recipe === recipe) ?? null;
+  const all = await installedEnvironments(paths, engine.id);
+  const isPlanned = (environment: InstalledEnvironment): boolean =>
+    environment.recipe === recipe && released(environment) === released(engine);
+  return all.find(isPlanned) ?? null;
+}
+
+/** `0.32.0+cu129` is what may be installed where `0.32.0` was ordered. */
+function released({ version }: { readonly version: string }): string {
+  return version.replace(/\+.*$/, '');
 }
 
 export interface InstallOptions {

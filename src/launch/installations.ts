@@ -9,7 +9,7 @@ import { locateProgram, programStamp } from '../base/fs.ts';
 import type { Paths } from '../base/paths.ts';
 import { readState, writeCache } from '../base/state.ts';
 import type { Engine, Installation, LaunchPlan, ProgramSupport } from '../engines/engine.ts';
-import { environmentOf, environmentsInUse } from './environment.ts';
+import { environmentsInUse } from './environment.ts';
 
 /** Loading shared libraries of a GPU build from a cold disk. */
 const PROGRAM_DEADLINE_MS = 15_000;
@@ -39,7 +39,8 @@ export async function installationFor(
   paths: Paths,
 ): Promise<Installation | null> {
   if (plan.recipe === null || found === null || found.recipe === plan.recipe) return found;
-  return await environmentOf(paths, plan);
+  const all = await environmentsInUse(paths, plan.engine.id);
+  return all.find(({ recipe }) => recipe === plan.recipe) ?? null;
 }
 
 async function findInstallation(engine: Engine, context: Context): Promise<Installation | null> {

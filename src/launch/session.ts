@@ -21,6 +21,8 @@ export interface SessionFacts {
 
 /** The guard ends a tree within the plan's grace; this much more for the guard itself. */
 const END_SPARE_MS = 5_000;
+/** A guard answers in a millisecond; one under heavy load in more. */
+const ANSWER_DEADLINE_MS = 2_000;
 
 export class Session implements AsyncDisposable {
   readonly facts: SessionFacts;
@@ -29,6 +31,9 @@ export class Session implements AsyncDisposable {
   /** Private, because a key may be in there: no print of the session shows them. */
   readonly #headers: Readonly<Record<string, string>>;
   #exit: ExitedEvent | null = null;
+  /** By itself; also where `#exit` says nothing because its guard vanished. */
+  #hasEnded = false;
+  #keepAliveMs = 0;
   #isReleased = false;
   readonly #onExit = new Set<(exit: ExitedEvent | null) => void>();
 
@@ -41,16 +46,18 @@ export class Session implements AsyncDisposable {
     this.#link = link;
     this.#headers = headers;
     link?.listen((event) => {
-      if (event.event !== 'exited') return;
-      this.#exit = event;
-      for (const listener of this.#onExit) listener(event);
+      if (event.event === 'exited') this.#end(event);
     });
     void link?.closed.then(() => {
       // A guard that vanished without a word took the engine with it.
-      if (this.#exit === null && !this.#isReleased) {
-        for (const listener of this.#onExit) listener(null);
-      }
+      if (!this.#hasEnded && !this.#isReleased) this.#end(null);
     });
+  }
+
+  #end(exit: ExitedEvent | null): void {
+    this.#hasEnded = true;
+    this.#exit = exit;
+    for (const listener of this.#onExit) listener(exit);
   }
 
   /** What every request has to carry. */
@@ -69,10 +76,17 @@ export class Session implements AsyncDisposable {
     return this.#exit;
   }
 
-  /** Calls `listener` when the engine ends by itself. Returns how to stop listening. */
+  /**
+   * Calls `listener` when the engine ends by itself, or in a moment when it has. Returns how to stop
+   * listening.
+   */
   whenExited(listener: (exit: ExitedEvent | null) => void): () => void {
     this.#onExit.add(listener);
-    if (this.#exit !== null) listener(this.#exit);
+    if (this.#hasEnded) {
+      queueMicrotask(() => {
+        if (this.#onExit.has(listener)) listener(this.#exit);
+      });
+    }
     return () => this.#onExit.delete(listener);
   }
 
@@ -90,9 +104,25 @@ export class Session implements AsyncDisposable {
     return this.#exit;
   }
 
-  /** From now on the engine stays so long when its last user has gone. */
-  keepAlive(ms: number): void {
-    this.#link?.send({ command: 'keep-alive', ms });
+  /** How long the engine stays by its guard's answer; 0 when nobody asked it. */
+  get keepAliveMs(): number {
+    return this.#keepAliveMs;
+  }
+
+  /** The engine stays so long when its last user has gone, or longer where another asked for more. */
+  async keepAlive(ms: number): Promise<void> {
+    const link = this.#link;
+    if (link === null) return;
+    const answered = Promise.withResolvers<void>();
+    const stopListening = link.listen((event) => {
+      if (event.event !== 'session') return;
+      this.#keepAliveMs = event.keepAliveMs;
+      answered.resolve();
+    });
+    link.send({ command: 'keep-alive', ms });
+    link.send({ command: 'status' });
+    await withDeadline(Promise.race([answered.promise, link.closed]), ANSWER_DEADLINE_MS);
+    stopListening();
   }
 
   /** Ends our lease and waits until the guard has let go: the engine is gone, or others hold it. */

@@ -1,7 +1,7 @@
 /** Answers: how does a plan become a session? Fetches what is missing, then joins or starts it. */
 import { join } from 'node:path';
 import type { Context } from '../base/context.ts';
-import { HyperLlamaError } from '../base/errors.ts';
+import { fail, HyperLlamaError } from '../base/errors.ts';
 import { formatDuration } from '../base/units.ts';
 import type { Installation, LaunchPlan, Service } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
@@ -47,7 +47,7 @@ export async function startSession(
   planned: {
     readonly engine: Service;
     readonly plan: LaunchPlan;
-    /** Absent = the one of the plan's recipe that is in use. */
+    /** Absent = the one that the plan was made for. */
     readonly environment?: Installation;
   },
   limits: StartLimits,
@@ -59,9 +59,7 @@ export async function startSession(
   if (failure !== null)
     context.log.warn('dead sessions could not be cleared', { because: failure });
   const environment =
-    plan.executable === null
-      ? (planned.environment ?? (await environmentOf(context.paths, plan)))
-      : null;
+    plan.executable === null ? (planned.environment ?? (await plannedFor(planned, context))) : null;
   const python =
     environment === null ? (await context.python()).executable : environmentPython(environment);
   const progress = context.output.progress();
@@ -89,10 +87,26 @@ export async function startSession(
       },
     });
     await rememberStart(context.paths, plan, session.facts.startMs);
-    // Whoever started it may have wanted less.
-    if (session.facts.isAttached && limits.keepAliveMs > 0) session.keepAlive(limits.keepAliveMs);
+    // Whoever started it may have wanted less, or more: its guard says how long it stays.
+    if (limits.keepAliveMs > 0) await session.keepAlive(limits.keepAliveMs);
     return session;
   } finally {
     progress.stop();
   }
+}
+
+/** @throws HL_ENGINE_NOT_INSTALLED: another command took it away */
+async function plannedFor(
+  { engine, plan }: { readonly engine: Service; readonly plan: LaunchPlan },
+  { paths }: Context,
+): Promise<Installation> {
+  const environment = await environmentOf(paths, plan);
+  if (environment !== null) return environment;
+  const build = `version ${plan.engine.version} (${plan.recipe ?? 'no recipe'})`;
+  return fail('HL_ENGINE_NOT_INSTALLED', {
+    engine: engine.name,
+    id: engine.id,
+    because: `${build}, which the plan was made for, is not here any more`,
+    hint: 'run the command again: it plans with what is here',
+  });
 }

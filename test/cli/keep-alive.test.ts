@@ -58,11 +58,22 @@ describe('generate --keep-alive', () => {
     await untilEmpty(home);
   });
 
-  it('of who joins counts from then on', async () => {
+  it('of who joins lengthens what the starter asked for, and never shortens it', async () => {
     using home = prepared.trial();
-    await ask(home, { words: ['count', '--keep-alive', '5m'] });
-    const second = await ask(home, { words: ['count', '--keep-alive', '300ms'] });
-    expect(second.stderr).toContain('joined a running engine');
+    const kept = async (): Promise<unknown> => {
+      const { stdout } = await cli(['ps', '--json'], { home: home.path });
+      return (JSON.parse(stdout) as { sessions: readonly { keepAliveMs: unknown }[] }).sessions.map(
+        ({ keepAliveMs }) => keepAliveMs,
+      );
+    };
+    const told: string[] = [];
+    for (const time of ['5m', '300ms', '10m']) {
+      const { stderr } = await ask(home, { words: ['count', '--keep-alive', time] });
+      told.push(/stays for (.+?)(?: ·|\n|$)/.exec(stderr)?.[1] ?? stderr);
+    }
+    expect(told).toEqual(['5 min 00 s', '5 min 00 s', '10 min 00 s']);
+    expect(await kept()).toEqual([600_000]);
+    expect((await cli(['stop', '--all'], { home: home.path })).code).toBe(0);
     await untilEmpty(home);
   });
 
@@ -86,4 +97,27 @@ describe('generate --keep-alive', () => {
     expect(result.code).toBe(6);
     await untilEmpty(home);
   });
+});
+
+describe('a duration', () => {
+  it.each([
+    ['--keep-alive', '1000h', 31],
+    ['--keep-alive', '744.1h', 31],
+    ['--keep-alive', '0.5ms', 31],
+    ['--keep-alive', '0', 31],
+    // A timer of Node's would be over at once.
+    ['--timeout', '25h', null],
+    ['--timeout', '600h', 24],
+  ])(
+    '%s %s is taken or refused before anything starts, with the bounds',
+    async (option, time, days) => {
+      using home = prepared.trial();
+      const asked = ['generate', 'no-such-model', option, time, '--dry-run'];
+      const { code, stderr } = await cli(asked, { home: home.path });
+      const bounds = `\`${option}\` got \`${time}\`, expected a duration of 1 ms to ${days} days`;
+      const refused = [2, expect.stringContaining(bounds) as unknown];
+      const taken = [5, expect.stringContaining('no-such-model') as unknown];
+      expect([code, stderr]).toEqual(days === null ? taken : refused);
+    },
+  );
 });

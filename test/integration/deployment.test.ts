@@ -9,6 +9,7 @@ import { planWithoutWeights, type DeployTarget } from '../../src/engines/deploy/
 import { EMPTY_REQUEST } from '../../src/engines/request.ts';
 import { openDoor } from '../../src/gateway/door.ts';
 import { runningSessions, stopSession } from '../../src/launch/fleet.ts';
+import { readLedger } from '../../src/launch/ledger.ts';
 import {
   startDeployment,
   type Deployment,
@@ -17,7 +18,7 @@ import {
 } from '../../src/launch/deployment.ts';
 import { runFailover } from '../../src/measure/failover.ts';
 import { describeModel } from '../../src/models/describe.ts';
-import { planLaunch, withFingerprint } from '../../src/plan/plan.ts';
+import { planLaunch } from '../../src/plan/plan.ts';
 import { makeWorkload } from '../../src/workloads/presets.ts';
 import { fakeEngine } from '../fixtures/fake-engine/engine.ts';
 import { testMachine } from '../fixtures/machines/load.ts';
@@ -97,18 +98,16 @@ async function trial(home: TrialHome, signal?: AbortSignal): Promise<Trial> {
     target: front,
     engine,
     enginesCount: 2,
-    engines: () => [withFingerprint(one, 1), withFingerprint(one, 2)],
+    engines: () => [one, one],
     front: (engineUrls) =>
-      withFingerprint(
-        front.planFront({
-          model: one.model,
-          engineUrls,
-          workload,
-          contextTokens,
-          slots,
-          place: null,
-        }),
-      ),
+      front.planFront({
+        model: one.model,
+        engineUrls,
+        workload,
+        contextTokens,
+        slots,
+        place: null,
+      }),
     open: openDoor,
   };
   const events: DeploymentEvent[] = [];
@@ -162,6 +161,51 @@ describe('a deployment', () => {
     await expectNothingLeft(home);
   });
 
+  it.each(['after', 'at once with'])(
+    'started %s another of the same plan has engines and a front of its own, and leaves the other its',
+    async (when) => {
+      using home = prepared.trial();
+      const { start } = await trial(home);
+      const begun = start();
+      if (when === 'after') await begun;
+      const [first, second] = await Promise.all([begun, start()]);
+      const sessions = [first, second].flatMap(({ front, engines }) => [front, ...engines]);
+      expect(sessions.filter(({ facts }) => facts.isAttached)).toEqual([]);
+      expect(new Set(sessions.map(({ facts }) => facts.key)).size).toBe(6);
+      await second.end();
+      expect(await first.pidOf(first.engines[0] ?? failNow())).not.toBeNull();
+      expect(await first.pidOf(first.front)).not.toBeNull();
+      await first.end();
+      await expectNothingLeft(home);
+    },
+  );
+
+  it('has an engine again whose guard was killed while the next one was still to start', async () => {
+    using home = prepared.trial();
+    const { start, events, context } = await trial(home);
+    let isFirst = true;
+    const open: DeploymentPlan['open'] = async (engine) => {
+      if (isFirst) {
+        isFirst = false;
+        // A guard killed while it writes its ledger would leave the half of a file as well.
+        const isWritten = async (): Promise<unknown> => (await readLedger(context.paths))[0]?.state;
+        await expect.poll(isWritten, { timeout: EMPTY_DEADLINE_MS }).toBe('ready');
+        const [entry] = await readLedger(context.paths);
+        process.kill((entry ?? failNow()).guard.pid, 'SIGKILL');
+      }
+      return await openDoor(engine);
+    };
+    const deployment = await start({ open });
+    expect(events).toEqual(
+      expect.arrayContaining([
+        { kind: 'engine-ended', engine: 0, how: 'with its guard' },
+        expect.objectContaining({ kind: 'engine-back', engine: 0 }),
+      ]),
+    );
+    await deployment.end();
+    await expectNothingLeft(home);
+  });
+
   it('does not start again what another command stopped', async () => {
     using home = prepared.trial();
     const { start, events, context } = await trial(home);
@@ -204,7 +248,7 @@ describe('a deployment that cannot start', () => {
     const args = (second ?? failNow()).args.map((argument) =>
       argument.flag === '--model' ? { ...argument, value: broken } : argument,
     );
-    const engines = [first ?? failNow(), withFingerprint({ ...(second ?? failNow()), args }, 2)];
+    const engines = [first ?? failNow(), { ...(second ?? failNow()), args }];
     expect((await failure(start({ engines: () => engines }))).code).toBe('HL_MODEL_CORRUPT');
     await expectNothingLeft(home);
   });

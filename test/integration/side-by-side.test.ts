@@ -1,9 +1,10 @@
 /** A build for the CPU and one for a GPU side by side: what is planned is what would be started. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { environmentOf, installedEnvironments } from '../../src/launch/environment.ts';
 import { sessionsFrom } from '../../src/launch/fleet.ts';
+import { startSession } from '../../src/launch/start.ts';
 import { SESSION_SCHEMA, sessionsFolder } from '../../src/launch/ledger.ts';
 import { choose } from '../../src/pipeline.ts';
 import { makeWorkload } from '../../src/workloads/presets.ts';
@@ -44,6 +45,26 @@ it('plans with the version of the build that it starts, and shares by it', async
   }
   expect((await environmentOf(context.paths, after.plan))?.version).toBe('2026.9');
   expect(after.plan.fingerprint).not.toBe(before.plan.fingerprint);
+});
+
+it('starts a plan from the version it was made for, and says so when that one is gone', async () => {
+  using home = temporaryHome();
+  const model = writeTinyGguf(join(home.path, 'tiny.gguf'));
+  const env = { ...process.env, HYPERLLAMA_TEST_ENGINE: FAKE_ENGINE };
+  const context = await testContext(home.path, { env });
+  const workload = makeWorkload('chat', {});
+  const wanted = { model, workload, engineId: 'fake', isToRun: true, machine: null };
+  const old = put(home.path, '2026.8', 'stdlib');
+  const { plan, decision } = await choose(wanted, context);
+  // As an update leaves it while the plan is on its way, or while a deployment runs.
+  put(home.path, '2026.9', 'stdlib');
+  expect((await environmentOf(context.paths, plan))?.version).toBe('2026.8');
+  rmSync(old, { recursive: true });
+  expect(await environmentOf(context.paths, plan)).toBeNull();
+  const limits = { keepAliveMs: 0, startDeadlineMs: null };
+  await expect(startSession({ engine: decision.engine, plan }, limits, context)).rejects.toThrow(
+    'Fake is not installed: version 2026.8 (stdlib), which the plan was made for, is not here any more',
+  );
 });
 
 it('finds the sessions of one of two builds of the same version', async () => {

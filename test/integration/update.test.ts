@@ -175,6 +175,19 @@ describe('engines rollback', { timeout: 2 * DEADLINE_MS }, () => {
     expect(await versionInUse(after)).toBe('1.1.0');
     expect(index.asked).toHaveLength(asked);
   });
+
+  it('goes to the version before the last update, not to one that was given up before', async () => {
+    await good(pinning(OLD).run('engines', 'install', 'fake'));
+    const after = pinning(NEW);
+    await good(after.run('engines', 'update', 'fake', '--model', model));
+    await good(after.run('engines', 'rollback', 'fake'));
+    const newest = pinning({ version: '1.2.0' });
+    const { stdout } = await good(newest.run('engines', 'update', 'fake', '--model', model));
+    expect(stdout).toMatch(/^removed .*\/1\.1\.0-stdlib$/m);
+    expect(versionsHere()).toEqual(['1.0.0', '1.2.0']);
+    await good(newest.run('engines', 'rollback', 'fake'));
+    expect(await versionInUse(newest)).toBe('1.0.0');
+  });
 });
 
 describe('engines remove', { timeout: 2 * DEADLINE_MS }, () => {

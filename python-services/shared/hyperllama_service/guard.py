@@ -109,7 +109,8 @@ class Guard:
         elif name == "keep-alive":
             ms = command.get("ms")
             if type(ms) is int and 0 <= ms <= KEEP_ALIVE_MS_MAX:
-                self._session.keep_alive_s = ms / 1000
+                # Never shorter: another may count on what it asked for.
+                self._session.keep_alive_s = max(self._session.keep_alive_s, ms / 1000)
         elif name == "release":
             self._release(holder)
         elif name == "look":

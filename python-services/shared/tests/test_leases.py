@@ -81,10 +81,20 @@ def test_waits_the_keep_alive_after_the_last_lease(guarded: Make) -> None:
     lease = Lease(session.control)
     first = lease.wait("session")
     assert (first["state"], first["isListening"]) == ("ready", True)
-    lease.command("keep-alive", ms=0)
-    lease.command("release")
+    lease.command("stop")
     assert lease.wait("exited")["isWanted"]
     lease.close()
+
+
+def test_a_keep_alive_lengthens_what_another_asked_for_and_never_shortens_it(guarded: Make) -> None:
+    session = guarded(keepAliveMs=60_000).start()
+    session.wait("session")
+    for asked, kept in ((5_000, 60_000), (120_000, 120_000), (60_000, 120_000), (0, 120_000)):
+        session.command("keep-alive", ms=asked)
+        session.command("status")
+        assert session.wait("session")["keepAliveMs"] == kept
+    session.command("stop")
+    assert session.wait("exited")["isWanted"]
 
 
 def test_keeps_no_engine_whose_start_was_given_up(guarded: Make) -> None:

@@ -129,6 +129,39 @@ describe('a door', () => {
     );
   });
 
+  it.each([
+    ['and goes', true],
+    ['and takes no more of it', false],
+  ])(
+    'passes on the refusal of an engine that answers before the body is sent, %s',
+    async (_, goes) => {
+      const path = join(mkdtempSync('/tmp/hld-'), 's.sock');
+      const server = createServer((incoming, response) => {
+        incoming.pause();
+        response.writeHead(413, { 'content-type': 'application/json', connection: 'close' });
+        response.end('{"error":"too large"}', () => goes && incoming.socket.destroySoon());
+      });
+      await new Promise<void>((resolve) => server.listen(path, resolve));
+      const door = await openDoor(() => ({ kind: 'unix', path }));
+      // More than all the buffers on the way hold.
+      const answer = await ask(door.url, 'x'.repeat(20_000_000));
+      expect(answer).toMatchObject({ status: 413, text: '{"error":"too large"}', isCut: false });
+      await door.end();
+      server.closeAllConnections();
+      server.close();
+      rmSync(join(path, '..'), { recursive: true });
+    },
+  );
+
+  it('answers 502 when nobody knows where the engine is', async () => {
+    const door = await openDoor(() => {
+      throw new Error('it was never started');
+    });
+    const answer = await ask(door.url, 'x');
+    expect([answer.status, answer.text]).toEqual([502, expect.stringContaining('never started')]);
+    await door.end();
+  });
+
   it('answers 502 while no engine is there', async () => {
     const door = await openDoor(() => ({ kind: 'unix', path: '/tmp/hld-nobody.sock' }));
     expect((await ask(door.url, '')).status).toBe(502);
