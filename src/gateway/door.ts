@@ -11,10 +11,10 @@ import {
   type RequestOptions,
   type ServerResponse,
 } from 'node:http';
-import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import type { Address } from '../base/http.ts';
 import { SseReader } from '../base/sse.ts';
+import { formatBytes, MIB } from '../base/units.ts';
 import { readParts } from '../engines/parts.ts';
 import { LOOPBACK } from '../launch/ports.ts';
 
@@ -27,6 +27,13 @@ export interface Door {
 
 /** No role, progress and keep-alives before a first token are so long. */
 const HELD_BYTES_MAX = 1024 * 1024;
+/** A million tokens of text are 5 MB, a large picture as text 20. */
+const BODY_BYTES_MAX = 64 * MIB;
+const TOO_LARGE: Refusal = {
+  status: 413,
+  type: 'request_too_large',
+  message: `the request is larger than ${formatBytes(BODY_BYTES_MAX)}`,
+};
 /** Of one connection only: RFC 9110, section 7.6.1. */
 const HOP_BY_HOP = ['connection', 'keep-alive', 'transfer-encoding', 'te', 'trailer', 'upgrade'];
 
@@ -58,13 +65,16 @@ async function pass(
   outgoing: ServerResponse,
   engine: () => Address,
 ): Promise<void> {
+  const body = await bodyOf(incoming);
+  if (body === null) return refuse(outgoing, TOO_LARGE);
   let answer: IncomingMessage;
   let first: Buffer;
   try {
-    answer = await answerTo(incoming, outgoing, engine());
+    answer = await answerTo({ incoming, body }, outgoing, engine());
     first = await beginning(answer);
   } catch (error) {
-    return refuse(outgoing, error instanceof Error ? error.message : String(error));
+    const message = error instanceof Error ? error.message : String(error);
+    return refuse(outgoing, { status: 502, type: 'engine_gone', message });
   }
   outgoing.writeHead(answer.statusCode ?? 502, withoutHops(answer.headers));
   if (first.length > 0) outgoing.write(first);
@@ -78,17 +88,28 @@ function target(address: Address): RequestOptions {
     : { host: address.host, port: address.port };
 }
 
+/** `null` = it is larger than a request may be; read to its end, so that the answer is heard. */
+async function bodyOf(incoming: IncomingMessage): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of incoming as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
+    else chunks.length = 0;
+  }
+  return bytes <= BODY_BYTES_MAX ? Buffer.concat(chunks) : null;
+}
+
 /**
  * The body goes in one piece: an engine that refuses it at the headers ends the connection under
  * whoever writes on, and its answer is read before the next write of the same piece, not of another.
  * No time is lost, for an engine begins when it has all of it.
  */
 async function answerTo(
-  incoming: IncomingMessage,
+  { incoming, body }: { readonly incoming: IncomingMessage; readonly body: Buffer },
   outgoing: ServerResponse,
   address: Address,
 ): Promise<IncomingMessage> {
-  const body = await buffer(incoming);
   const upstream = ask({
     ...target(address),
     method: incoming.method,
@@ -141,10 +162,15 @@ function isToken(data: string): boolean {
   return readParts(data).some(({ kind }) => kind !== 'prefill');
 }
 
-function refuse(outgoing: ServerResponse, because: string): void {
-  const body = JSON.stringify({ error: { message: because, type: 'engine_gone', code: 502 } });
-  outgoing.writeHead(502, { 'content-type': 'application/json' });
-  outgoing.end(body);
+interface Refusal {
+  readonly status: number;
+  readonly type: string;
+  readonly message: string;
+}
+
+function refuse(outgoing: ServerResponse, { status, type, message }: Refusal): void {
+  outgoing.writeHead(status, { 'content-type': 'application/json' });
+  outgoing.end(JSON.stringify({ error: { message, type, code: status } }));
 }
 
 function withoutHops(headers: IncomingMessage['headers']): IncomingMessage['headers'] {

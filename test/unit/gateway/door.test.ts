@@ -188,4 +188,15 @@ describe('a door', () => {
       },
     );
   });
+
+  it('refuses a request larger than any, and is there for the next one', async () => {
+    await behindDoor(
+      (response) => response.end('{}'),
+      async (url) => {
+        const large = await ask(url, 'x'.repeat(65 * 1024 * 1024));
+        expect([large.status, large.text]).toEqual([413, expect.stringContaining('64 MiB')]);
+        expect((await ask(url, '{}')).status).toBe(200);
+      },
+    );
+  });
 });
