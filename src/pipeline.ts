@@ -4,6 +4,7 @@
  */
 import type { Context } from './base/context.ts';
 import { decide, decideDriven, type Decision } from './decision/decide.ts';
+import { insteadOfInstall } from './decision/reasons.ts';
 import { ENGINES } from './engines/all.gen.ts';
 import type { Engine, Installation, LaunchPlan } from './engines/engine.ts';
 import { namedModel } from './engines/shared/attached.ts';
@@ -150,7 +151,9 @@ export async function start(
     return { choice, session, spent: { downloadMs: 0, installMs: 0 } };
   }
   const { fetchMissing, startSession } = await import('./launch/start.ts');
-  const spent = await fetchMissing({ engine: first.decision.engine, ...first }, context);
+  const instead = insteadOfInstall(first.decision.rejected);
+  const lacking = { engine: first.decision.engine, ...first, ...instead };
+  const spent = await fetchMissing(lacking, context);
   if (spent === null) {
     const workload = { ...wanted.workload, device: 'cpu' as const };
     return await start({ ...wanted, workload }, limits, context);

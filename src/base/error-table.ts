@@ -80,7 +80,14 @@ export interface ErrorParams {
   HL_ENGINE_UNKNOWN: { engine: string; known: readonly string[]; nearest: readonly string[] };
   HL_ENGINE_NOT_DRIVEN: { engine: string; alternative: string | null };
   HL_ENGINE_NOT_INSTALLED: { engine: string; id: string; because: string };
-  HL_CONSENT_NEEDED: { engine: string; id: string; bytesDownload: number; bytesOnDisk: number };
+  HL_CONSENT_NEEDED: {
+    engine: string;
+    id: string;
+    bytesDownload: number;
+    bytesOnDisk: number;
+    /** What is there without a question, or why that will not do; absent = it was asked for. */
+    instead?: string;
+  };
   HL_ENGINE_INSTALL_FAILED: { engine: string; id: string; because: string };
   HL_ENGINE_GPU_BUILD_MISSING: {
     engine: string;
@@ -329,7 +336,8 @@ export const ERRORS: { readonly [C in ErrorCode]: Row<ErrorParams[C] & Common> }
     503,
     (p) =>
       `${p.engine} is not installed, and nobody said yes to ${formatBytes(p.bytesDownload)} of download and ${formatBytes(p.bytesOnDisk)} on disk`,
-    (p) => `run \`hyperllama engines install ${p.id}\`, or give \`--yes\``,
+    (p) =>
+      `run \`hyperllama engines install ${p.id}\`, or give \`--yes\`${p.instead === undefined ? '' : `; ${p.instead}`}`,
   ),
   HL_ENGINE_INSTALL_FAILED: row(
     'engine',

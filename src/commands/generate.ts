@@ -5,6 +5,7 @@ import type { Context } from '../base/context.ts';
 import { errnoOf, fail } from '../base/errors.ts';
 import { formatBytes, formatDuration } from '../base/units.ts';
 import type { Part, Usage } from '../engines/parts.ts';
+import { DRAFT_LARGER_CODE } from '../engines/shared/fit.ts';
 import { knownVersion } from '../engines/shared/versions.ts';
 import { EMPTY_REQUEST, type GenerateRequest, type Message } from '../engines/request.ts';
 import type { GenerateResult } from '../generate/generate.ts';
@@ -199,8 +200,8 @@ function createWriter({ output }: Context): {
   };
 }
 
-/** A better engine that this version cannot start is always named. */
-const BETTER = 'better-not-driven';
+/** Always said: a better engine that this version cannot start, a draft that saves no time. */
+const ALWAYS_SAID: readonly string[] = ['better-not-driven', DRAFT_LARGER_CODE];
 
 /** ` engine llama.cpp (CPU, AVX-512)   model … Q4_1 94 MiB   why: …` */
 function headline({ decision, plan, machine }: Choice, { output }: Context): string {
@@ -215,10 +216,11 @@ function headline({ decision, plan, machine }: Choice, { output }: Context): str
   const quantization = artifact.quantization === null ? '' : ` ${artifact.quantization}`;
   // The first reason is the tree's; the others are in `--json` and `plan`.
   const why = decision.because
-    .filter(({ code }, index) => index === 0 || code === BETTER)
+    .filter(({ code }, index) => index === 0 || ALWAYS_SAID.includes(code))
     .map(({ because }) => because)
     .join('; ');
-  const line = ` engine ${decision.engine.name} (${device})   model ${name}${quantization}${size}   why: ${why}`;
+  const draft = plan.draft === null ? '' : `, draft ${plan.draft.name}`;
+  const line = ` engine ${decision.engine.name} (${device})   model ${name}${quantization}${size}${draft}   why: ${why}`;
   return output.style.dim(line);
 }
 

@@ -97,6 +97,8 @@ export async function createContext(
     const { findPython } = await import('../base/python.ts');
     return await findPython({ asked, range, cacheFolder: paths.cache, env });
   };
+  // A wrong one is an error also where everything is installed and none is needed.
+  if (options.python !== undefined) await (python = find());
   return {
     paths,
     config,

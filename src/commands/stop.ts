@@ -1,6 +1,7 @@
 /** `hyperllama stop`: ends sessions by key, model or engine; all of them with `--all`. */
 import type { Command } from 'commander';
 import { fail } from '../base/errors.ts';
+import { modelServed } from '../launch/ledger.ts';
 import { runningSessions, stopSession, type RunningSession } from '../launch/fleet.ts';
 import { createCommand, createContext, type CommonOptions } from './shared.ts';
 
@@ -26,13 +27,17 @@ export default function command(): Command {
           key: entry.key,
           engine: entry.about.engine,
           model: entry.about.model,
+          adapter: entry.about.adapter ?? null,
+          draft: entry.about.draft ?? null,
           isStopped: await stopSession(entry),
         })),
       );
       if (stopped.some(({ isStopped }) => !isStopped)) process.exitCode = 1;
       if (output.isJson) return output.json({ schema: 'hyperllama.stop/1', sessions: stopped });
       if (stopped.length === 0) output.text('nothing is running\n');
-      for (const { key, engine, model, isStopped } of stopped) {
+      for (const [index, { key, engine, isStopped }] of stopped.entries()) {
+        const about = chosen[index]?.entry.about;
+        const model = about === undefined ? '' : modelServed(about);
         output.text(
           `${isStopped ? 'stopped' : 'did not end in time:'} ${key} (${engine}, ${model})\n`,
         );
@@ -47,7 +52,7 @@ function chooseSessions(
   const chosen = new Set<RunningSession>();
   for (const name of names) {
     const matches = sessions.filter(({ entry }) =>
-      [entry.key, entry.about.model, entry.about.engine].includes(name),
+      [entry.key, entry.about.model, entry.about.engine, modelServed(entry.about)].includes(name),
     );
     if (matches.length === 0) {
       const running = sessions.map(({ entry }) => entry.key);

@@ -3,12 +3,14 @@ import { formatBytes, formatCount } from '../base/units.ts';
 import type { ServerSettings } from '../base/config-custom.ts';
 import type { Engine, EnginePlan, Reason } from '../engines/engine.ts';
 import { commandLine } from '../engines/shared/command-line.ts';
+import type { Workload } from '../workloads/workload.ts';
 import type { Decision } from './decide.ts';
 import type { Rejected } from './reasons.ts';
 
 export interface Explained {
   readonly decision: Decision;
   readonly plan: EnginePlan;
+  readonly workload: Workload;
 }
 
 /** Which of the four questions a refusal answers; what is not here is about the machine. */
@@ -19,11 +21,12 @@ const WORKLOAD_CODES: readonly string[] = [
   'model-lacks-vision',
   'context-too-long',
 ];
+const ASKED = 'it was asked for, so that nothing was decided';
 /** Facts every decision carries; the others are notes. */
 const FACT_CODES: readonly string[] = ['machine', 'format', 'workload'];
 
 /** Several lines, the last one with its line end. */
-export function explainDecision({ decision, plan }: Explained): string {
+export function explainDecision({ decision, plan, workload }: Explained): string {
   if (plan.attach !== undefined) return explainAttached(decision, plan.attach);
   const { because, rejected, row } = decision;
   const [first, ...rest] = because;
@@ -33,7 +36,10 @@ export function explainDecision({ decision, plan }: Explained): string {
     factLine('format', because, outText(rejected, 'format')),
     factLine('workload', because, first?.because ?? ''),
     labelled('memory', memoryText(decision, plan)),
-    labelled('evidence', `nothing measured here yet → decided by the tree, row ${row}`),
+    labelled(
+      'evidence',
+      row === 'asked' ? ASKED : `this version decides by the tree alone, row ${row}`,
+    ),
     ...rest
       .filter(({ code }) => !FACT_CODES.includes(code))
       .map((reason) => labelled('note', withHint(reason))),
@@ -44,7 +50,7 @@ export function explainDecision({ decision, plan }: Explained): string {
     ...environmentLines(plan),
     guideLine(decision, plan),
     ...rejectedLines(rejected),
-    ...overrideLines(decision, plan),
+    ...overrideLines(decision, plan, workload),
   ];
   return `${lines.filter((line) => line !== null).join('\n')}\n`;
 }
@@ -112,11 +118,13 @@ function kindOf(reason: Reason | undefined): 'machine' | 'format' | 'workload' {
   return WORKLOAD_CODES.includes(reason.code) ? 'workload' : 'machine';
 }
 
-function memoryText({ verdict }: Decision, { memoryBytes }: EnginePlan): string {
+function memoryText({ verdict }: Decision, { memoryBytes, draft }: EnginePlan): string {
   const { weights, kvCache, overhead } = memoryBytes;
   const total = weights + kvCache + overhead;
-  const slots = `${verdict.slots} × ${formatCount(verdict.contextTokens)} tokens`;
-  return `${formatBytes(total)} = weights ${formatBytes(weights)} + KV cache ${formatBytes(kvCache)} (${slots}) + its own ${formatBytes(overhead)}, by ${verdict.memory.basis}`;
+  const requests = verdict.slots === 1 ? '1 request' : `${formatCount(verdict.slots)} requests`;
+  const slots = `for ${requests} of up to ${formatCount(verdict.contextTokens)} tokens`;
+  const both = draft === null ? '' : ', the draft in both';
+  return `${formatBytes(total)} = weights ${formatBytes(weights)} + KV cache ${formatBytes(kvCache)} (${slots}${both}) + its own ${formatBytes(overhead)}, by ${verdict.memory.basis}`;
 }
 
 function environmentLines({ environment }: EnginePlan): readonly string[] {
@@ -140,16 +148,33 @@ function withHint({ because, hint }: Reason): string {
   return hint === null ? because : `${because} (${hint})`;
 }
 
-function overrideLines({ rejected, engine }: Decision, plan: EnginePlan): readonly string[] {
+function overrideLines(
+  { rejected, engine }: Decision,
+  plan: EnginePlan,
+  workload: Workload,
+): readonly string[] {
   const eligible = rejected.filter(({ isEligible }) => isEligible);
   if (eligible.length === 0) return [];
   const others = eligible.filter((other) => other.isStartable).map((other) => other.engine);
   const startable = isStartable(engine, plan) ? [engine, ...others] : others;
   const measure = startable.map(
-    ({ id }) => `hyperllama bench ${plan.model.ref} -i 5 --engine ${id}`,
+    ({ id }) => `hyperllama bench ${plan.model.ref} -i 5 --engine ${id}${asked(plan, workload)}`,
   );
   return [
     `Override: ${eligible.map((other) => `--engine ${other.engine.id}`).join(' or ')}`,
     ...(measure.length === 0 ? [] : [`Measure:  ${measure.join(' and ')}`]),
   ];
+}
+
+/** What was asked of this plan and `bench` can be asked as well. */
+function asked({ draft, adapter }: EnginePlan, workload: Workload): string {
+  const { name, contextTokens, device } = workload;
+  const words = [
+    name === 'chat' ? [] : ['--for', name],
+    contextTokens === null ? [] : ['--context', contextTokens],
+    device === 'auto' ? [] : ['--device', device],
+    draft === null ? [] : ['--draft', draft.ref],
+    adapter === undefined ? [] : ['--lora', adapter.path],
+  ].flat();
+  return words.map((word) => ` ${word}`).join('');
 }

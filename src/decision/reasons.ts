@@ -135,3 +135,13 @@ export function notDriven({ engine }: Candidate, machine: Machine): Rejected {
     isStartable: false,
   };
 }
+
+/** Of the engine that comes without a question, where another one would have to be installed. */
+export function insteadOfInstall(rejected: readonly Rejected[]): { readonly instead?: string } {
+  const embedded = rejected.find(({ engine }) => engine.isEmbedded === true);
+  if (embedded === undefined) return {};
+  const { engine, reasons, isEligible } = embedded;
+  const [reason] = reasons;
+  if (isEligible) return { instead: `\`--engine ${engine.id}\` takes ${engine.name} in its place` };
+  return reason === undefined ? {} : { instead: `${engine.name} will not do: ${reason.because}` };
+}

@@ -50,8 +50,9 @@ export interface SessionAbout {
 }
 
 /** For people: what answers there. */
-export function modelServed({ model, adapter }: SessionAbout): string {
-  return adapter === undefined ? model : `${model} with ${adapter}`;
+export function modelServed({ model, adapter, draft }: SessionAbout): string {
+  const beside = [adapter ?? [], draft === undefined ? [] : `draft ${draft}`].flat();
+  return beside.length === 0 ? model : `${model} with ${beside.join(' and ')}`;
 }
 
 export const SESSION_SCHEMA = 'hyperllama.session/1';

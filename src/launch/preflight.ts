@@ -49,16 +49,29 @@ export function diskBytesNeeded({ bytesDownload, bytesOnDisk }: EnvironmentRecip
   return Math.round((bytesDownload + bytesOnDisk) * DISK_FACTOR);
 }
 
+export interface Asked {
+  readonly consent: (question: string) => Promise<boolean>;
+  /** What could be done without this install, or why nothing; absent = nothing to say. */
+  readonly instead?: string;
+}
+
 /** The one question there is about an install. @throws HL_CONSENT_NEEDED */
 export async function askFirst(
   engine: Service,
   { bytesDownload, bytesOnDisk }: EnvironmentRecipe,
-  consent: (question: string) => Promise<boolean>,
+  { consent, instead }: Asked,
 ): Promise<void> {
   if (engine.isEmbedded === true) return;
   const { id, name } = engine;
   const size = `${formatBytes(bytesDownload)} to download, ${formatBytes(bytesOnDisk)} on disk`;
-  if (await consent(`${name} ${engine.versionPinned} is not installed: ${size}. Install it?`))
-    return;
-  fail('HL_CONSENT_NEEDED', { engine: name, id, bytesDownload, bytesOnDisk });
+  const known = instead === undefined ? '' : ` (${instead})`;
+  const question = `${name} ${engine.versionPinned} is not installed: ${size}${known}. Install it?`;
+  if (await consent(question)) return;
+  const sizes = { bytesDownload, bytesOnDisk };
+  fail('HL_CONSENT_NEEDED', {
+    engine: name,
+    id,
+    ...sizes,
+    ...(instead === undefined ? {} : { instead }),
+  });
 }

@@ -25,6 +25,8 @@ export interface Lacking {
   readonly serviceFolder: string;
   readonly plan: LaunchPlan;
   readonly machine: Machine;
+  /** Said with the question about an install. */
+  readonly instead?: string;
 }
 
 /** How long each part took; 0 for what was there. */
@@ -49,7 +51,9 @@ export async function provision(lacking: Lacking, context: Context): Promise<Spe
   if (recipe === null) refuseFullDisk(machine, bytesBeside);
   const enginePython =
     recipe === null ? python : await preflight({ engine, recipe, machine, bytesBeside }, context);
-  if (recipe !== null) await askFirst(engine, recipe, context.consent);
+  const { instead } = lacking;
+  const asked = { consent: context.consent, ...(instead === undefined ? {} : { instead }) };
+  if (recipe !== null) await askFirst(engine, recipe, asked);
   announce(lacking, recipe, context);
   // One fails: the other is stopped too, and neither is left running behind the error.
   const both = new AbortController();

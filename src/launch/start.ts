@@ -28,6 +28,7 @@ export async function fetchMissing(
     readonly engine: Service;
     readonly plan: LaunchPlan;
     readonly machine: Machine;
+    readonly instead?: string;
   },
   context: Context,
 ): Promise<Spent | null> {

@@ -143,4 +143,30 @@ describe('is refused in words', () => {
       hint: the nearest names are \`smollm2:135m\`; known, but not fetched by this version: \`gemma3:27b\`, \`qwen3:32b\`; \`hyperllama list\` shows what is on this machine"
     `);
   });
+
+  it('a second one, and none', async () => {
+    const adapter = join(folder, 'polite.gguf');
+    expect(await show('plan', MODEL, '--lora', adapter, '--lora', adapter)).toMatchInlineSnapshot(`
+      "exit 2
+      --- stderr
+      error: \`--lora\` got \`~/files/polite.gguf\`, expected an adapter, and only one
+
+      hint: run the command with \`--help\` to see its options"
+    `);
+    expect(await show('plan', MODEL, '--draft', '')).toMatchInlineSnapshot(`
+      "exit 2
+      --- stderr
+      error: \`--draft\` got \`\`, expected a model
+
+      hint: run the command with \`--help\` to see its options"
+    `);
+  });
+});
+
+describe('a plan with a draft', () => {
+  it('names it in what to measure, and says when it saves no time', async () => {
+    const text = await show('plan', MODEL, '--draft', MODEL, '--for', 'batch', '--context', '2048');
+    expect(text).toContain(`-i 5 --engine llama-cpp --for batch --context 2048 --draft ${MODEL}`);
+    expect(text).toContain('the draft is no smaller than the model');
+  });
 });

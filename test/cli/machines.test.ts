@@ -97,8 +97,8 @@ describe('plan', () => {
        machine   CPU Intel(R) Xeon(R) Platinum 8480+, amx-bf16
        format    mlx 4bit not on this machine yet
        workload  one user, 512 prompt and 256 answer tokens, shared prefix 0.1, decode-bound (46 % prefill) → MLX was asked for
-       memory    5.9 GiB = weights 4.3 GiB + KV cache 1.1 GiB (1 × 8,192 tokens) + its own 512 MiB, by formula
-       evidence  nothing measured here yet → decided by the tree, row asked
+       memory    5.9 GiB = weights 4.3 GiB + KV cache 1.1 GiB (for 1 request of up to 8,192 tokens) + its own 512 MiB, by formula
+       evidence  it was asked for, so that nothing was decided
        note      computes on the CPU and leaves NVIDIA H200 idle: computes on Apple Silicon, CPUs, not on NVIDIA H200 (use \`--device cpu\` to compute without the GPU)
        command   mlx_lm.server --model {qwen3:8b} --host {host} --port {port} --decode-concurrency 1 --prompt-concurrency 1 --max-tokens 8192 --prompt-cache-bytes 1207959552 --allowed-origins none
                  --model {qwen3:8b}                 the folder

@@ -45,6 +45,8 @@ export type Fit =
 
 /** Why layers may have to stay in main memory; the plan and the decision look for it. */
 export const OFFLOAD_CODE = 'layers-in-main-memory';
+/** A mistake that only the time of an answer would show. */
+export const DRAFT_LARGER_CODE = 'draft-larger';
 /** Code of the one refusal that more free memory would mend. */
 export const TOO_LARGE_CODE = 'memory-insufficient';
 
@@ -181,6 +183,14 @@ function accept(
       code: 'memory-unknown',
       because: `the memory ${input.model.name} needs in ${where} could not be computed in full`,
       hint: null,
+    });
+  }
+  const [own, draft] = [c.artifact, c.draft].map((artifact) => artifact && weightsBytes(artifact));
+  if (own && draft && draft >= own) {
+    notes.push({
+      code: DRAFT_LARGER_CODE,
+      because: `the draft is no smaller than the model (${formatBytes(draft)} and ${formatBytes(own)}), so it saves no time`,
+      hint: 'name a smaller model of the same family with `--draft`',
     });
   }
   if (c.context < wanted.context) {

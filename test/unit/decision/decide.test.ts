@@ -6,6 +6,7 @@ import {
   engineInput,
   type DecideInput,
 } from '../../../src/decision/decide.ts';
+import { insteadOfInstall } from '../../../src/decision/reasons.ts';
 import type { Engine, Installation } from '../../../src/engines/engine.ts';
 import type { WorkloadOverrides } from '../../../src/workloads/presets.ts';
 import type { WorkloadName } from '../../../src/workloads/workload.ts';
@@ -225,5 +226,36 @@ describe('engineInput', () => {
     expect(inputs.map((one) => one.installation)).toEqual(
       input.engines.map(({ id }) => (id === first.id ? installation : null)),
     );
+  });
+});
+
+describe('where another engine would have to be installed', () => {
+  const peft = {
+    name: 'polite',
+    path: '/adapters/polite',
+    format: 'safetensors',
+    rank: 8,
+    hiddenSize: null,
+    bytesOnDisk: 1,
+    modifiedAtMs: 0,
+  } as const;
+
+  it('the one that comes without a question is offered, or what it lacks is said', () => {
+    const input = inputOf({
+      machine: 'recorded-epyc-2core',
+      model: 'demo-135m-both',
+      workload: { for: 'batch' },
+    });
+    const { engine, rejected } = decide(input);
+    expect(engine.isEmbedded).toBeUndefined();
+    expect(insteadOfInstall(rejected)).toEqual({
+      instead: '`--engine llama-cpp` takes llama.cpp in its place',
+    });
+    const adapted = decide({ ...input, model: { ...input.model, adapter: peft } });
+    expect(insteadOfInstall(adapted.rejected)).toEqual({
+      instead:
+        'llama.cpp will not do: loads adapters as GGUF, `/adapters/polite` is safetensors (a folder of PEFT)',
+    });
+    expect(insteadOfInstall(decide({ ...input, engineId: 'vllm' }).rejected)).toEqual({});
   });
 });

@@ -9,7 +9,7 @@ function textOf(golden: GoldenCase): string {
   const input = inputOf(golden);
   const decision = decide(input);
   const plan = decision.engine.plan(engineInput(input, decision.engine), decision.verdict);
-  return explainDecision({ decision, plan });
+  return explainDecision({ decision, plan, workload: input.workload });
 }
 
 describe('explainDecision', () => {
@@ -24,8 +24,8 @@ describe('explainDecision', () => {
        machine   CPU AMD EPYC, avx512bf16                                 → NVIDIA Dynamo, ExLlamaV2, ExLlamaV3, MLX, SGLang, TensorRT-LLM out
        format    gguf Q4_1 on this machine
        workload  one user, 512 prompt and 256 answer tokens, shared prefix 0.1, decode-bound (35 % prefill) → CPU only, GGUF, one user
-       memory    621 MiB = weights 93 MiB + KV cache 180 MiB (1 × 8,192 tokens) + its own 348 MiB, by formula
-       evidence  nothing measured here yet → decided by the tree, row 4a
+       memory    621 MiB = weights 93 MiB + KV cache 180 MiB (for 1 request of up to 8,192 tokens) + its own 348 MiB, by formula
+       evidence  this version decides by the tree alone, row 4a
        command   llama-server --model /models/demo-135m-both-Q4_1.gguf --alias {served-name} --host {socket} --ctx-size 8192 --parallel 1 --threads 2 --threads-batch 2 --fit off --cache-ram 3013 --metrics --no-ui --offline
                  --model /models/demo-135m-both-Q4_1.gguf  the file
                  --alias {served-name}              the name in requests and replies

@@ -113,7 +113,10 @@ describe('decide, for any case', () => {
         expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
         expect(again?.row).toBe(decision.row);
         expect(again?.verdict).toEqual(decision.verdict);
-        return decision.because.length > 0 && explainDecision({ decision, plan }).endsWith('\n');
+        return (
+          decision.because.length > 0 &&
+          explainDecision({ decision, plan, workload }).endsWith('\n')
+        );
       }),
       { numRuns: RUNS },
     );

@@ -6,6 +6,7 @@ import type { CommandResult } from '../../../src/base/exec.ts';
 import { resolvePaths } from '../../../src/base/paths.ts';
 import {
   isGuardAlive,
+  modelServed,
   readLedger,
   readReaped,
   sessionsFolder,
@@ -109,5 +110,16 @@ describe('what the reaper said', () => {
   it('keeps what it had done before it failed', () => {
     const reaped = readReaped(exited(1, REAPED, 'OSError: gone'));
     expect(reaped).toMatchObject({ sessions: 1, processes: 2 });
+  });
+});
+
+describe('modelServed', () => {
+  it('says what stands beside the model, and so what tells two sessions apart', () => {
+    const about = { model: 'smollm2:135m' } as LedgerEntry['about'];
+    expect(modelServed(about)).toBe('smollm2:135m');
+    expect(modelServed({ ...about, adapter: 'polite' })).toBe('smollm2:135m with polite');
+    expect(modelServed({ ...about, adapter: 'polite', draft: 'tiny' })).toBe(
+      'smollm2:135m with polite and draft tiny',
+    );
   });
 });
