@@ -1,4 +1,4 @@
-/** What `engines` says of what is installed beside the engines, and of servers nobody asked. */
+/** What `engines` says of what is installed beside the engines. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
