@@ -1,13 +1,16 @@
 /** `hyperllama engines list --discover`: the servers that answer here, and how each is attached. */
 import { join } from 'node:path';
+import type { Config } from '../base/config.ts';
 import type { Context } from '../base/context.ts';
 import { discoverServers, type Discovered } from '../launch/discover.ts';
+import { LOOPBACK } from '../launch/ports.ts';
+import { isLoopback } from '../plan/nodes.ts';
 
 /** More names make a row nobody reads. */
 const MODELS_SHOWN_MAX = 5;
 
 export async function showDiscovered(context: Context): Promise<void> {
-  const { output, paths, signal } = context;
+  const { output, paths, config, signal } = context;
   const servers = await discoverServers(signal);
   if (output.isJson) {
     return output.json({
@@ -28,10 +31,25 @@ export async function showDiscovered(context: Context): Promise<void> {
   const rows = servers.map((server) => [server.url, dialectWords(server), modelWords(server)]);
   output.text(await output.table(['SERVER', 'DIALECT', 'MODELS'], rows));
   const usable = servers.filter(({ look }) => look.kind !== 'foreign');
-  if (usable.length === 0) return;
+  const others = notAttached(usable, config.custom.value);
+  if (others.length === 0) return;
   output.text(
-    `\nTo attach, in \`${join(paths.config, 'config.yaml')}\`:\n\n${configLines(usable)}`,
+    `\nTo attach, in \`${join(paths.config, 'config.yaml')}\`:\n\n${configLines(others)}`,
   );
+}
+
+/** Those that the configuration does not name, by whichever name this machine has for itself. */
+export function notAttached(
+  servers: readonly Discovered[],
+  custom: Config['custom']['value'],
+): readonly Discovered[] {
+  const attached = Object.values(custom).flatMap((settings) => {
+    if (settings.kind !== 'server' || settings.address.kind !== 'tcp') return [];
+    const { host, port } = settings.address;
+    const isHere = isLoopback(host) || host === '[::1]';
+    return isHere ? [`http://${LOOPBACK}:${port}${settings.base}`] : [];
+  });
+  return servers.filter(({ url }) => !attached.includes(url));
 }
 
 function dialectWords({ look }: Discovered): string {

@@ -7,7 +7,13 @@ import { guideFor, recipeFor, recipeForMachine } from '../engines/shared/recipes
 import { idleCards, machineReasons } from '../engines/shared/usable.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from '../launch/engine-set.ts';
-import { installEnvironment, useEnvironment, type InstallResult } from '../launch/environment.ts';
+import {
+  environmentFolder,
+  installEnvironment,
+  installedEnvironments,
+  useEnvironment,
+  type InstallResult,
+} from '../launch/environment.ts';
 import { InstallProgress } from '../launch/install-progress.ts';
 import { preflight } from '../launch/preflight.ts';
 import { thisMachine } from '../pipeline.ts';
@@ -31,7 +37,8 @@ export async function installEngine(
   for (const { because, hint } of isFallback ? idleCards(engine, machine) : []) {
     output.note(` ${engine.name} ${because}${hint === null ? '' : ` (${hint})`}`);
   }
-  const { installation, durationMs } = await installRecipe({ engine, recipe, machine }, context);
+  const wanted = { engine, recipe, machine };
+  const { installation, durationMs, was } = await installRecipe(wanted, context);
   // Who asks for this version by its name gets it, also where an update had chosen another one.
   await useEnvironment(paths, id, installation);
   const { version, build, path } = installation;
@@ -39,7 +46,11 @@ export async function installEngine(
     const facts = { id, version, build, recipe: recipe.id, path, durationMs };
     return output.json({ schema: 'hyperllama.install/1', ...facts });
   }
-  output.text(`installed ${engine.name} ${version} in ${formatDuration(durationMs)}: ${path}\n`);
+  output.text(
+    was === 'present'
+      ? `${engine.name} ${version} is already installed: ${path}\n`
+      : `installed ${engine.name} ${version} in ${formatDuration(durationMs)}: ${path}\n`,
+  );
 }
 
 /** Checked, announced and installed with progress; what is there already is left as it is. */
@@ -53,6 +64,10 @@ export async function installRecipe(
 ): Promise<InstallResult> {
   const { engine, recipe } = wanted;
   const { output, paths, env, signal } = context;
+  const folder = environmentFolder(paths, engine, recipe);
+  const all = await installedEnvironments(paths, engine.id);
+  const present = all.find(({ path }) => path === folder);
+  if (present !== undefined) return { installation: present, durationMs: 0, was: 'present' };
   const python = await preflight(wanted, context);
   output.note(
     ` ${engine.name} ${engine.versionPinned} (${recipe.id}): ${formatBytes(recipe.bytesDownload)} to download, ${formatBytes(recipe.bytesOnDisk)} on disk`,

@@ -8,6 +8,7 @@ import { installedEnvironments } from '../launch/environment.ts';
 import { findInstallations } from '../launch/installations.ts';
 import { knownEngines, thisMachine } from '../pipeline.ts';
 import { engineRows, type EngineRow, type EngineSizes } from './engine-rows.ts';
+import { installedBeside, printBeside } from './engines-others.ts';
 import { enginesTable } from './engines-table.ts';
 
 export async function listEngines(context: Context): Promise<void> {
@@ -23,12 +24,14 @@ export async function listEngines(context: Context): Promise<void> {
     ),
   );
   const known = sized.filter((row) => row !== null);
+  const others = await installedBeside(context.paths);
   const { output } = context;
   if (output.isJson) {
     const engines = known.map((row) => ({ ...row, newest: knownVersion(row.newest) }));
-    return output.json({ schema: 'hyperllama.engines/1', engines });
+    return output.json({ schema: 'hyperllama.engines/1', engines, others });
   }
   output.text(await enginesTable(known, context));
+  printBeside(others, context);
   output.note(' NEWEST is what this release of HyperLlama installs; no index was asked');
 }
 

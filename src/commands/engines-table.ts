@@ -20,12 +20,18 @@ export async function enginesTable(
     row.url === null ? row.name : `${row.name} (${row.url})`,
     row.installed || row.custom !== null ? stateWords(row) : '-',
     row.newest ?? '-',
-    row.usable ? 'yes' : 'no',
+    usableWord(row),
     row.bytesOnDisk === null ? '-' : formatBytes(row.bytesOnDisk),
     whatItTakes(row),
   ]);
   const head = ['ENGINE', 'INSTALLED', 'NEWEST', 'USABLE', 'SIZE', 'WHAT IT WOULD TAKE'];
   return await output.table(head, cells);
+}
+
+/** Nobody asked a server that is not ours. */
+function usableWord({ usable, custom }: EngineRow): string {
+  if (!usable) return 'no';
+  return custom === 'server' ? 'unknown' : 'yes';
 }
 
 /** The command and its size, or why nothing helps; empty when the newest is installed. */
@@ -35,6 +41,7 @@ function whatItTakes(row: EngineSizes): string {
       .map(({ because, hint }) => (hint === null ? because : `${because}: ${hint}`))
       .join('\n');
   }
+  if (row.custom === 'server') return '`hyperllama doctor` asks whether it is there';
   if (row.guide !== null) return `${row.guide.because}: ${row.guide.hint}`;
   if (!row.isDriven) return 'this version cannot start it yet';
   if (row.bytesToInstall === null || row.bytesNeeded === null) return '';

@@ -1,6 +1,7 @@
 /** Answers: what is the prompt? The words of the command line, and stdin before them. */
-import { fstatSync } from 'node:fs';
-import { fail } from '../base/errors.ts';
+import { fstatSync, openSync } from 'node:fs';
+import { ReadStream } from 'node:tty';
+import { fail, HyperLlamaError } from '../base/errors.ts';
 
 /** A prompt is text for a model: the largest contexts hold a few megabytes. */
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
@@ -13,7 +14,9 @@ const SOCKET_FIRST_BYTE_MS = 500;
 export async function promptFrom(words: readonly string[]): Promise<string> {
   const isStdinOnly = words.length === 1 && words[0] === '-';
   const text = isStdinOnly ? '' : words.join(' ');
-  const stdin = await readStdin({ isRequired: isStdinOnly || text === '' });
+  // At a terminal only who wrote `-` is about to type, until Ctrl-D.
+  const isSilent = process.stdin.isTTY && !isStdinOnly;
+  const stdin = isSilent ? '' : await readStdin({ isRequired: isStdinOnly || text === '' });
   const prompt = [stdin.trimEnd(), text].filter((part) => part !== '').join('\n\n');
   if (prompt !== '') return prompt;
   return fail('HL_USAGE', {
@@ -23,18 +26,26 @@ export async function promptFrom(words: readonly string[]): Promise<string> {
 }
 
 async function readStdin({ isRequired }: { isRequired: boolean }): Promise<string> {
-  if (process.stdin.isTTY) return '';
   const kind = stdinKind();
   if (kind === 'none') return '';
-  const stream = process.stdin;
+  const stream = kind === 'terminal' ? openTerminal() : process.stdin;
   const chunks: Buffer[] = [];
   let bytes = 0;
   return await new Promise<string>((resolve, reject) => {
-    const finish = (): void => {
+    const end = (): void => {
       clearTimeout(timer);
+      process.off('SIGINT', cancel);
       stream.destroy();
+    };
+    const finish = (): void => {
+      end();
       resolve(Buffer.concat(chunks).toString('utf8'));
     };
+    const cancel = (): void => {
+      end();
+      reject(new HyperLlamaError('HL_CANCELLED', { phase: 'prompt' }));
+    };
+    process.once('SIGINT', cancel);
     const timer =
       kind === 'socket' && !isRequired ? setTimeout(finish, SOCKET_FIRST_BYTE_MS) : undefined;
     stream.on('data', (chunk: Buffer) => {
@@ -42,13 +53,10 @@ async function readStdin({ isRequired }: { isRequired: boolean }): Promise<strin
       bytes += chunk.length;
       chunks.push(chunk);
       if (bytes <= STDIN_BYTES_MAX) return;
-      stream.destroy();
+      end();
       const value = `more than ${STDIN_BYTES_MAX} bytes`;
-      try {
-        fail('HL_OPTION_INVALID', { option: 'stdin', value, expected: 'a shorter prompt' });
-      } catch (error) {
-        reject(error);
-      }
+      const expected = 'a shorter prompt';
+      reject(new HyperLlamaError('HL_OPTION_INVALID', { option: 'stdin', value, expected }));
     });
     stream.once('end', finish);
     // Unreadable (closed by the caller): as if there were none.
@@ -56,7 +64,18 @@ async function readStdin({ isRequired }: { isRequired: boolean }): Promise<strin
   });
 }
 
-function stdinKind(): 'pipe' | 'socket' | 'none' {
+/** Opened anew: process.stdin that has ended could not take the answer to a question any more. */
+function openTerminal(): ReadStream {
+  try {
+    return new ReadStream(openSync('/dev/tty', 'r+'));
+  } catch {
+    // A program that left its terminal behind has only stdin.
+    return process.stdin;
+  }
+}
+
+function stdinKind(): 'terminal' | 'pipe' | 'socket' | 'none' {
+  if (process.stdin.isTTY) return 'terminal';
   try {
     const stat = fstatSync(0);
     if (stat.isSocket()) return 'socket';

@@ -33,7 +33,11 @@ export async function installedEnvironments(
   paths: Paths,
   engineId: string,
 ): Promise<readonly InstalledEnvironment[]> {
-  const folder = join(paths.data, 'engines', engineId);
+  return await environmentsIn(join(paths.data, 'engines', engineId));
+}
+
+/** The same of whatever has its versions in `folder`. */
+export async function environmentsIn(folder: string): Promise<readonly InstalledEnvironment[]> {
   const names = listIfAny(folder);
   const found = await Promise.all(
     names

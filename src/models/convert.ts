@@ -34,7 +34,8 @@ export function converterBytesMissing(dataFolder: string): number {
   return fs.existsSync(converterFolder(dataFolder)) ? 0 : CONVERTER_BYTES_DOWNLOAD;
 }
 
-function converterFolder(dataFolder: string): string {
+/** Beside other versions of it. */
+export function converterFolder(dataFolder: string): string {
   return join(dataFolder, 'tools', 'convert', CONVERTER_VERSION);
 }
 

@@ -132,6 +132,16 @@ const engines = z.object({
       bytesToInstall: bytes.nullable(),
     }),
   ),
+  others: z.array(
+    z.object({
+      id: text,
+      name: text,
+      version: text,
+      bytesOnDisk: bytes.nullable(),
+      path: text,
+      purpose: text,
+    }),
+  ),
 });
 
 const bench = z.object({

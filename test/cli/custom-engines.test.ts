@@ -252,7 +252,9 @@ describe('an attached server', () => {
   it('is listed, planned and shown by ps, and not stopped by stop --all', async () => {
     await using server = await startFakeServer();
     configure({ url: `${server.url}/v1` });
-    expect((await run(['engines'])).stdout).toMatch(/mine \(http:\/\/127.*unmanaged/);
+    expect((await run(['engines'])).stdout).toMatch(
+      /^mine\b.* unmanaged +unknown +unknown +- +`hyperllama doctor` asks/m,
+    );
     expect(await seen('plan', 'any-name', '--engine', 'mine')).toMatchInlineSnapshot(`
       "exit 0
       --- stdout

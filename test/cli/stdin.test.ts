@@ -3,8 +3,10 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLI_FILE, cliEnvironment, type CliResult } from '../support/cli.ts';
+import { CLI_FILE, cliEnvironment, runCli, type CliResult } from '../support/cli.ts';
+import { temporaryHome } from '../support/home.ts';
 import { preparedHome, type PreparedHome } from '../support/prepared-home.ts';
+import { writeTinyGguf } from '../support/tiny-gguf.ts';
 import { ask } from './asking.ts';
 import { CLI_DEADLINE_MS, transcript } from './transcript.ts';
 
@@ -117,6 +119,43 @@ describe('the prompt', () => {
       child.once('close', resolve);
     });
     expect(JSON.parse(stdout)).toMatchObject({ usage: { promptTokens: 2 + TEMPLATE_TOKENS } });
+  });
+
+  /** Gives the program a terminal of its own, on which stdin is typed; its stdout stays ours. */
+  const TYPED = [
+    'import os, pty, sys',
+    'out, typed = os.dup(1), sys.stdin.buffer.read()',
+    'pid, terminal = pty.fork()',
+    'if pid == 0:',
+    '    os.dup2(out, 1)',
+    '    os.execvp(sys.argv[1], sys.argv[1:])',
+    'os.write(terminal, typed)',
+    'try:',
+    '    while os.read(terminal, 4096): pass',
+    'except OSError: pass',
+    'sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))',
+  ].join('\n');
+  const onTerminal = ['python3', '-c', TYPED];
+
+  it('is what is typed on a terminal until Ctrl-D, for `-` alone', async () => {
+    expect(await wordsOf(['-'], 'a b\nc\n\u0004', onTerminal)).toBe(3);
+    expect(await wordsOf(['one'], 'a b\n\u0004', onTerminal)).toBe(1);
+    const missing = 'there is no prompt: give one as an argument or on stdin';
+    expect(await wordsOf([], 'a b\n\u0004', onTerminal)).toBe(missing);
+    expect(await wordsOf(['-'], '\u0004', onTerminal)).toBe(missing);
+  });
+
+  it('typed on a terminal leaves it to the question that comes after', async () => {
+    using home = temporaryHome();
+    const model = writeTinyGguf(join(home.path, 'tiny.gguf'));
+    const args = ['generate', model, '-', '--engine', 'fake', '--max-tokens', '1', '--json'];
+    const result = await runCli(args, {
+      home: home.path,
+      deadlineMs: CLI_DEADLINE_MS,
+      input: 'a b\n\u0004n\n',
+      prefix: onTerminal,
+    });
+    expect(JSON.parse(result.stdout)).toMatchObject({ error: { code: 'HL_CONSENT_NEEDED' } });
   });
 
   it('missing is told as a mistake in the use', async () => {

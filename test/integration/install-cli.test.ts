@@ -49,6 +49,21 @@ it(
   },
 );
 
+it('of what is there says so and announces no download', { timeout: DEADLINE_MS }, async () => {
+  const first = await runCli(INSTALL, options);
+  expect([first.stdout, first.stderr]).toEqual([
+    expect.stringMatching(/^installed Fake 1\.0\.0 in /),
+    expect.stringContaining('to download'),
+  ]);
+  const again = await runCli(INSTALL, options);
+  const path = join(home.path, 'data', 'engines', 'fake', '1.0.0-stdlib');
+  expect([again.code, again.stdout, again.stderr]).toEqual([
+    0,
+    `Fake 1.0.0 is already installed: ${path}\n`,
+    '',
+  ]);
+});
+
 it(
   'a killed command leaves nothing half-made, and the next install succeeds',
   { timeout: DEADLINE_MS },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ERRORS } from '../../src/base/error-table.ts';
+import bench from '../../src/commands/bench.ts';
 import { COMMANDS } from '../../src/commands/help.gen.ts';
 import { ENGINE_SPEC, type Engine } from '../../src/engines/engine.ts';
 import { makeWorkload } from '../../src/workloads/presets.ts';
@@ -48,6 +49,13 @@ describe('the documents', () => {
         .map(([text]) => `${page}: ${text}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  it('give each option of bench', () => {
+    const [, usage = ''] =
+      /^hyperllama bench MODEL ([^`]*)/m.exec(read('docs/benchmarking.md')) ?? [];
+    const options = bench().options.map(({ short, long }) => short ?? long ?? '');
+    expect(options.filter((option) => !usage.includes(`[${option}`))).toEqual([]);
   });
 
   it('show as an example an engine that judges and plans', async () => {

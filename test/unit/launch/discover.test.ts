@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { loadConfig } from '../../../src/base/config.ts';
-import { configLines, namesShown } from '../../../src/commands/discover.ts';
+import { configLines, namesShown, notAttached } from '../../../src/commands/discover.ts';
 import { discoverServers } from '../../../src/launch/discover.ts';
 import { startPageServer } from '../../support/attached-server.ts';
 import { temporaryHome } from '../../support/home.ts';
@@ -55,6 +55,28 @@ it('tells models, a closed door and another dialect apart, and leaves out who is
     [`local-${open.port}`]: { url: `${open.url}/engines`, model: 'a: "b"', keyVariable: null },
     [`local-${closed.port}`]: { url: closed.url, model: null, keyVariable: 'SERVER_KEY' },
   });
+});
+
+it.each([
+  ['by its address', 'http://127.0.0.1:8080', ['local-8000']],
+  ['by a name of this machine', 'http://localhost:8080/v1', ['local-8000']],
+  ['by its IPv6 address', 'http://[::1]:8080', ['local-8000']],
+  ['not: another machine', 'http://10.0.0.1:8080', ['local-8000', 'local-8080']],
+  ['not: another path', 'http://127.0.0.1:8080/engines', ['local-8000', 'local-8080']],
+])('leaves out a server that is attached: %s', async (_, url, left) => {
+  const look = { kind: 'models', models: [] } as const;
+  const found = [8000, 8080].map((port) => ({
+    name: `local-${port}`,
+    url: `http://127.0.0.1:${port}`,
+    look,
+  }));
+  using home = temporaryHome();
+  const configFolder = join(home.path, 'config');
+  mkdirSync(configFolder);
+  const file = `engines: { custom: { mine: { url: '${url}' } } }`;
+  writeFileSync(join(configFolder, 'config.yaml'), file);
+  const { custom } = await loadConfig({ configFolder, workingFolder: home.path, env: {} });
+  expect(notAttached(found, custom.value).map(({ name }) => name)).toEqual(left);
 });
 
 it.each([
