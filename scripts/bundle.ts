@@ -31,7 +31,11 @@ await bundle.write({
   format: 'esm',
   chunkFileNames: '[name].js',
   // Less to read, to check against the compile cache and to keep in memory. Names stay, for traces.
-  minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } },
+  minify: {
+    compress: { keepNames: { function: true, class: true } },
+    mangle: { toplevel: false, keepNames: { function: true, class: true } },
+    codegen: { removeWhitespace: true },
+  },
   codeSplitting: {
     groups: [
       { name: 'start', test: (id) => start.has(id), priority: 1 },
@@ -40,8 +44,18 @@ await bundle.write({
   },
 });
 await bundle.close();
-rewrite(join(out, 'core.js'), (code) => asciiOnly(compiledAtOnce(code)));
+rewrite(join(out, 'core.js'), (code) => asciiOnly(compiledAtOnce(withRuntime(code))));
 chmodSync(join(out, 'cli.js'), 0o755);
+
+/** The bundler's own few functions in place of their import: one file less in every start. */
+function withRuntime(code: string): string {
+  const runtime = readFileSync(join(out, 'rolldown-runtime.js'), 'utf8');
+  const functions = runtime.replace(/export\{[^}]*\};?\s*$/, '');
+  const whole = code.replace(/import\{[^}]*\}from"\.\/rolldown-runtime\.js";?/, () => functions);
+  if (functions === runtime || whole === code)
+    throw new Error('the bundler writes its runtime differently');
+  return whole;
+}
 
 /** All files that loading `entry` loads, `import()` not followed, added to `found`. */
 function staticImports(entry: string, found = new Set<string>()): Set<string> {
