@@ -166,6 +166,8 @@ class Guard:
         if now >= self._linger_until:
             self._stop(self._grace_s if self._is_last_end_orderly else KILLED_GRACE_S)
         if self._ending is not None and now >= self._next_step:
+            # An engine that is ended in its start goes on with it for a moment.
+            self._engine.note_shared_memory()
             pause = self._ending.step(now, is_engine_alive=self._engine.is_alive)
             self._next_step = NEVER if pause is None else now + pause
             self._reap()

@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from guarded import Guarded, with_token
 from hyperllama_service.shared_memory import remove_shared_memory, shared_memory_of
 
 pytestmark = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm here")
@@ -108,3 +109,27 @@ def test_a_semaphore_is_removed_though_it_was_mapped_under_a_name_that_is_gone()
     os.killpg(holder.pid, signal.SIGKILL)
     holder.wait(timeout=30)
     assert remove_shared_memory(found) == entries
+
+
+# An engine that is ended in its start: it makes its segment when it is told to end.
+LATE = """
+import mmap, os, signal, sys, time
+def on_term(*_):
+    fd = os.open(%r, os.O_RDWR | os.O_CREAT, 0o600)
+    os.ftruncate(fd, 4096)
+    globals()["memory"] = mmap.mmap(fd, 4096)
+signal.signal(signal.SIGTERM, on_term)
+print("listening", flush=True)
+while True: time.sleep(60)
+"""
+
+
+def test_what_is_made_while_the_tree_is_ended_goes_too(
+    guarded: Callable[..., Guarded], path: str
+) -> None:
+    session = guarded(LATE % path).start()
+    session.wait("log", line="listening")
+    session.leave()
+    session.finish()
+    assert with_token(session.token) == []
+    assert not os.path.exists(path)
