@@ -69,6 +69,11 @@ export function homeFolder(env: NodeJS.ProcessEnv): string {
   return home !== undefined && home !== '' ? home : process.getBuiltinModule('node:os').homedir();
 }
 
+/** A path as a person types it, made absolute: `~` is the home folder. */
+export function userPath(text: string, env: NodeJS.ProcessEnv): string {
+  return resolve(text.replace(/^~(?=\/|$)/, homeFolder(env)));
+}
+
 /** The folder `python-services/` of this installation, next to `src/` or `dist/`. */
 export function servicesFolder(): string {
   return join(import.meta.dirname, '../../python-services/');

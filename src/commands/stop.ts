@@ -23,23 +23,27 @@ export default function command(): Command {
       const { sessions } = await runningSessions(context);
       const chosen = options.all === true ? sessions : chooseSessions(names, sessions);
       const stopped = await Promise.all(
-        chosen.map(async ({ entry }) => ({
-          key: entry.key,
-          engine: entry.about.engine,
-          model: entry.about.model,
-          adapter: entry.about.adapter ?? null,
-          draft: entry.about.draft ?? null,
-          isStopped: await stopSession(entry),
-        })),
+        chosen.map(async ({ entry }) => ({ entry, isStopped: await stopSession(entry) })),
       );
       if (stopped.some(({ isStopped }) => !isStopped)) process.exitCode = 1;
-      if (output.isJson) return output.json({ schema: 'hyperllama.stop/1', sessions: stopped });
+      if (output.isJson) {
+        return output.json({
+          schema: 'hyperllama.stop/1',
+          sessions: stopped.map(({ entry: { key, about }, isStopped }) => ({
+            key,
+            engine: about.engine,
+            model: about.model,
+            adapter: about.adapter ?? null,
+            draft: about.draft ?? null,
+            isStopped,
+          })),
+        });
+      }
       if (stopped.length === 0) output.text('nothing is running\n');
-      for (const [index, { key, engine, isStopped }] of stopped.entries()) {
-        const about = chosen[index]?.entry.about;
-        const model = about === undefined ? '' : modelServed(about);
+      for (const { entry, isStopped } of stopped) {
+        const { key, about } = entry;
         output.text(
-          `${isStopped ? 'stopped' : 'did not end in time:'} ${key} (${engine}, ${model})\n`,
+          `${isStopped ? 'stopped' : 'did not end in time:'} ${key} (${about.engine}, ${modelServed(about)})\n`,
         );
       }
     });

@@ -16,7 +16,7 @@ import type {
 import { flag } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
-import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
+import { DRAFT_TOKENS, DRAFT_TOKENS_WHY, DRAFT_WHY, draftPath } from './shared/companions.ts';
 import { checkToolParser, parserOf, type FamilyRow } from './shared/families.ts';
 import { features } from './shared/features.ts';
 import { readByRules } from './shared/log-rules.ts';
@@ -98,11 +98,8 @@ function ownArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgu
     const { folder, name } = inFolder(draft);
     args.push(
       flag('--draft-model-dir', folder, { because: 'the folder above the draft', origin: 'user' }),
-      flag('--draft-model-name', name, {
-        because: 'proposes tokens that the model only has to check',
-        origin: 'user',
-      }),
-      flag('--draft-num-tokens', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
+      flag('--draft-model-name', name, { because: DRAFT_WHY, origin: 'user' }),
+      flag('--draft-num-tokens', DRAFT_TOKENS, { because: DRAFT_TOKENS_WHY }),
     );
   }
   if (verdict.accelerators.length > 1) {

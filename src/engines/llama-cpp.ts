@@ -18,7 +18,7 @@ import type {
 import { flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
-import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
+import { draftArguments } from './shared/companions.ts';
 import type { Target } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { OFFLOAD_CODE } from './shared/fit.ts';
@@ -259,16 +259,15 @@ function taskArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
 
 function companionArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
   const { adapter } = input.model;
-  const draft = draftPath(input, verdict);
+  const draft = draftArguments(input, verdict, {
+    path: '--spec-draft-model',
+    tokens: '--spec-draft-n-max',
+  });
   const args: PlanArgument[] = [];
-  if (draft !== null) {
+  if (draft.length > 0) {
     args.push(
       flag('--spec-type', 'draft-simple', { because: 'a draft model of its own', origin: 'user' }),
-      flag('--spec-draft-model', draft, {
-        because: 'proposes tokens that the model only has to check',
-        origin: 'user',
-      }),
-      flag('--spec-draft-n-max', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
+      ...draft,
     );
     // Where not all fits, it shares out the layers of both by itself.
     if (verdict.device !== 'cpu' && !isSplit(verdict)) {

@@ -20,7 +20,7 @@ import { flag } from './shared/args.ts';
 import { isFloat32 } from './shared/artifacts.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
-import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
+import { draftArguments } from './shared/companions.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
 import { readByRules, type LogRule } from './shared/log-rules.ts';
@@ -85,7 +85,6 @@ function checkMac({ machine }: EngineInput): readonly Reason[] {
 }
 
 function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
-  const draft = draftPath(input, verdict);
   return [
     flag('--model', modelPath(input.model, verdict.artifact), {
       because: 'the folder',
@@ -110,15 +109,7 @@ function planArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArg
       because: 'earlier prompts keep what the running ones leave of the KV cache',
       origin: 'workload',
     }),
-    ...(draft === null
-      ? []
-      : [
-          flag('--draft-model', draft, {
-            because: 'proposes tokens that the model only has to check',
-            origin: 'user',
-          }),
-          flag('--num-draft-tokens', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
-        ]),
+    ...draftArguments(input, verdict, { path: '--draft-model', tokens: '--num-draft-tokens' }),
     flag('--allowed-origins', 'none', {
       because: 'it has no key: a page in a browser may not read its answers',
     }),

@@ -4,7 +4,6 @@
  */
 import { GIB } from '../base/units.ts';
 import { kvCacheBytesPerToken } from '../models/memory.ts';
-import type { ModelInfo } from '../models/model.ts';
 import { ENGINE_SPEC } from './engine.ts';
 import type {
   CompanionSupport,
@@ -22,7 +21,7 @@ import type {
 import { degree, flag, toggle } from './shared/args.ts';
 import { chatRequest } from './shared/chat.ts';
 import { checkEngine, type CheckRules } from './shared/check.ts';
-import { DRAFT_TOKENS, draftPath } from './shared/companions.ts';
+import { DRAFT_TOKENS, draftArguments, withDraft } from './shared/companions.ts';
 import { cardBytesFree } from './shared/devices.ts';
 import { features } from './shared/features.ts';
 import { modelPath } from './shared/identity.ts';
@@ -146,9 +145,8 @@ function memoryTaken(input: EngineInput, verdict: VerdictOk, layout: CardLayout)
   const room = MEMORY_SHARE * Math.min(...free) - memory.weightsBytes / cards.length;
   const tokens = poolTokens(input, verdict, layout);
   // A sliding window saves nothing here: those layers have a pool of nearly as many tokens.
-  const bytesOf = (of: ModelInfo | undefined): number =>
-    of === undefined ? 0 : (kvCacheBytesPerToken(of, 2) ?? 0);
-  const tokenBytes = (bytesOf(model) + bytesOf(model.draft)) * kvShareOfCard(model, layout);
+  const bytes = withDraft(model).map((each) => kvCacheBytesPerToken(each, 2) ?? 0);
+  const tokenBytes = bytes.reduce((sum, each) => sum + each, 0) * kvShareOfCard(model, layout);
   const pool = tokens === null ? Number.POSITIVE_INFINITY : tokens * tokenBytes;
   const bytesOnCard = Math.max(0, Math.min(pool, room));
   return Number.isFinite(bytesOnCard)
@@ -256,17 +254,18 @@ const ADAPTER_FLAG = '--lora-paths';
 
 function companionArguments(input: EngineInput, verdict: VerdictOk): readonly PlanArgument[] {
   const { adapter } = input.model;
-  const draft = draftPath(input, verdict);
+  const draft = draftArguments(input, verdict, {
+    path: '--speculative-draft-model-path',
+    tokens: '--speculative-num-steps',
+  });
   const args: PlanArgument[] = [];
-  if (draft !== null) {
-    const because = 'proposes tokens that the model only has to check';
+  if (draft.length > 0) {
     args.push(
       flag('--speculative-algorithm', 'STANDALONE', {
         because: 'a draft model of its own',
         origin: 'user',
       }),
-      flag('--speculative-draft-model-path', draft, { because, origin: 'user' }),
-      flag('--speculative-num-steps', DRAFT_TOKENS, { because: 'tokens proposed at a time' }),
+      ...draft,
       flag('--speculative-eagle-topk', 1, { because: 'one proposal, not a tree of them' }),
       flag('--speculative-num-draft-tokens', DRAFT_TOKENS + 1, {
         because: 'those and the one it adds itself are checked together',

@@ -3,10 +3,10 @@
  * adapter that changes its answers.
  */
 import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 
 import { fail } from '../base/errors.ts';
-import { homeFolder } from '../base/paths.ts';
+import { userPath } from '../base/paths.ts';
 import { openFileSource } from './file-source.ts';
 import { readGgufFile } from './gguf-file.ts';
 import { readJsonFile } from './json.ts';
@@ -38,7 +38,7 @@ export function withCompanions(model: ModelInfo, { draft, adapter }: Companions)
  * @throws HL_OPTION_INVALID, HL_MODEL_FORMAT_UNSUPPORTED for what is no LoRA adapter, HL_MODEL_CORRUPT
  */
 export async function describeAdapter(text: string, env: NodeJS.ProcessEnv): Promise<Adapter> {
-  const path = resolve(text.replace(/^~(?=\/|$)/, homeFolder(env)));
+  const path = userPath(text, env);
   const stats = await stat(path).catch(() => null);
   if (stats === null) {
     const expected = `${EXPECTED}; there is nothing at \`${path}\``;

@@ -13,7 +13,7 @@ import { listFolder } from './folder-files.ts';
 import { ggufParts, readGgufFile } from './gguf-file.ts';
 import { ggufModel } from './gguf-model.ts';
 import type { ModelInfo } from './model.ts';
-import { homeFolder } from '../base/paths.ts';
+import { userPath } from '../base/paths.ts';
 
 export interface PathOptions {
   readonly cacheFolder: string | null;
@@ -22,7 +22,7 @@ export interface PathOptions {
 
 /** @throws HL_MODEL_NOT_FOUND with the absolute path and files of similar names. */
 export async function describePath(text: string, options: PathOptions): Promise<ModelInfo> {
-  const path = resolve(text.replace(/^~(?=\/|$)/, homeFolder(options.env)));
+  const path = userPath(text, options.env);
   const stats = await stat(path).catch(() => null);
   if (stats === null) return await refuseMissing(text, path);
   if (stats.isDirectory()) {

@@ -3,8 +3,8 @@
  * links into blobs or with plain files. Read in place, nothing is written.
  */
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { homeFolder } from '../base/paths.ts';
+import { join } from 'node:path';
+import { homeFolder, userPath } from '../base/paths.ts';
 
 export interface Snapshot {
   /** As the folder spells it. */
@@ -15,11 +15,10 @@ export interface Snapshot {
 
 /** `HF_HUB_CACHE`, else `HF_HOME/hub`, else `~/.cache/huggingface/hub`. */
 export function hubFolder(env: NodeJS.ProcessEnv): string {
-  const expand = (path: string): string => resolve(path.replace(/^~(?=\/|$)/, homeFolder(env)));
   const cache = env['HF_HUB_CACHE'];
-  if (cache !== undefined && cache !== '') return expand(cache);
+  if (cache !== undefined && cache !== '') return userPath(cache, env);
   const home = env['HF_HOME'];
-  if (home !== undefined && home !== '') return join(expand(home), 'hub');
+  if (home !== undefined && home !== '') return join(userPath(home, env), 'hub');
   return join(homeFolder(env), '.cache', 'huggingface', 'hub');
 }
 

@@ -1,6 +1,7 @@
 /** Answers: over which numbers of cards a model can be spread, and how they share the work. */
 import type { Accelerator } from '../../hardware/machine.ts';
 import type { ModelInfo } from '../../models/model.ts';
+import { withDraft } from './companions.ts';
 
 /**
  * `layers`: over any cards, each as many as it holds. `heads`: over equal ones in equal parts.
@@ -37,8 +38,8 @@ export function tensorDegreeOf(cards: readonly Accelerator[], model: ModelInfo):
   const [first] = cards;
   if (first === undefined || cards.some((card) => card.name !== first.name)) return 1;
   const degrees = cards.map((_, index) => cards.length - index);
-  const models = [model, ...(model.draft === undefined ? [] : [model.draft])];
-  const isEven = (degree: number): boolean => models.every((each) => areHeadsEven(each, degree));
+  const isEven = (degree: number): boolean =>
+    withDraft(model).every((each) => areHeadsEven(each, degree));
   return degrees.find((degree) => cards.length % degree === 0 && isEven(degree)) ?? 1;
 }
 

@@ -8,14 +8,37 @@ import type {
   DeviceKind,
   EngineInput,
   FormatSupport,
+  PlanArgument,
   Reason,
   VerdictOk,
 } from '../engine.ts';
+import { flag } from './args.ts';
 import { formatReason, loadableArtifacts } from './artifacts.ts';
 import { modelPath } from './identity.ts';
 
 /** Tokens proposed before the model checks them: what llama.cpp and MLX take by themselves. */
 export const DRAFT_TOKENS = 3;
+export const DRAFT_WHY = 'proposes tokens that the model only has to check';
+export const DRAFT_TOKENS_WHY = 'tokens proposed at a time';
+
+/** All that is loaded and keeps a cache of what was read. */
+export function withDraft(model: ModelInfo): readonly ModelInfo[] {
+  return model.draft === undefined ? [model] : [model, model.draft];
+}
+
+/** For engines that are told the draft's path and the number of tokens; empty without a draft. */
+export function draftArguments(
+  input: EngineInput,
+  verdict: VerdictOk,
+  names: { readonly path: string; readonly tokens: string },
+): readonly PlanArgument[] {
+  const path = draftPath(input, verdict);
+  if (path === null) return [];
+  return [
+    flag(names.path, path, { because: DRAFT_WHY, origin: 'user' }),
+    flag(names.tokens, DRAFT_TOKENS, { because: DRAFT_TOKENS_WHY }),
+  ];
+}
 
 export function checkCompanions(
   support: CompanionSupport,

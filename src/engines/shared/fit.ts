@@ -105,10 +105,6 @@ interface Case extends Step, Load {
 
 function memoryNeed(input: EngineInput, c: Case): MemoryNeed {
   const { model, workload } = input;
-  const bytesIn = (artifact: Artifact | null): number =>
-    artifact === null
-      ? 0
-      : (weightsBytes(artifact) ?? 0) * (c.rules.weightsFactor?.(artifact, c.target) ?? 1);
   const request = workload.promptTokens + workload.outputTokens;
   // Paged: one full context, or all requests of the workload, whichever is more.
   const isPaged = c.rules.kvCache === 'paged' && c.slots * request > c.context;
@@ -126,7 +122,7 @@ function memoryNeed(input: EngineInput, c: Case): MemoryNeed {
   const overhead = c.rules.overheadBytes(input, c.artifact, c.context);
   return {
     weightsBytes: Math.round(
-      bytesIn(c.artifact) + bytesIn(c.draft) + (model.adapter?.bytesOnDisk ?? 0),
+      loadedBytes(c.artifact, c) + loadedBytes(c.draft, c) + (model.adapter?.bytesOnDisk ?? 0),
     ),
     kvCacheBytes: Math.round(
       kv === null ? 0 : (c.rules.kvBytesTold?.(kv + kvDraft, model) ?? kv + kvDraft),
@@ -134,6 +130,14 @@ function memoryNeed(input: EngineInput, c: Case): MemoryNeed {
     overheadBytes: Math.round(overhead * Math.max(1, c.target.cards.length)),
     basis: 'formula',
   };
+}
+
+function loadedBytes(
+  artifact: Artifact | null,
+  { rules, target }: Pick<Case, 'rules' | 'target'>,
+): number {
+  if (artifact === null) return 0;
+  return (weightsBytes(artifact) ?? 0) * (rules.weightsFactor?.(artifact, target) ?? 1);
 }
 
 /** The target with one card, then more, as far as the engine can spread this model over them. */
@@ -239,10 +243,7 @@ function refusal(input: EngineInput, load: Load, target: Target, rules: FitRules
   const bytesAt = (tokens: number): number =>
     totalBytes(memoryNeed(input, { ...load, target, rules, context: tokens, slots: step.slots }));
   const need = memoryNeed(input, { ...load, target, rules, ...step });
-  const alone = { ...load, draft: null };
-  const { draft: _draft, adapter: _adapter, ...model } = input.model;
-  const own = memoryNeed({ ...input, model }, { ...alone, target, rules, ...step });
-  const ownBytes = own.weightsBytes;
+  const ownBytes = loadedBytes(load.artifact, { rules, target });
   const free = (targetBytesFree(input.machine, target) ?? 0) * rules.memoryShare;
   const share = rules.memoryShare < 1 ? ` (${Math.round(rules.memoryShare * 100)} % of it)` : '';
   return {

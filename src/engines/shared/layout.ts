@@ -6,6 +6,7 @@ import { kvCacheBytes } from '../../models/memory.ts';
 import type { ModelInfo } from '../../models/model.ts';
 import type { EngineInput, VerdictOk } from '../engine.ts';
 import { tensorDegreeOf } from './cards.ts';
+import { withDraft } from './companions.ts';
 import { acceleratorTargets, cardBytesFree } from './devices.ts';
 
 export interface CardLayout {
@@ -99,9 +100,11 @@ const BLOCK_TOKENS = 128;
 /** One block above the need: the engine holds one back. `null` when the attention is unknown. */
 export function withBlock(model: ModelInfo, bytes: number): number | null {
   const shape = { contextTokens: BLOCK_TOKENS, sequences: 1, bytesPerElement: 2 };
-  const block = kvCacheBytes(model, shape);
-  const draft = model.draft === undefined ? 0 : kvCacheBytes(model.draft, shape);
-  return block === null || draft === null ? null : bytes + block + draft;
+  const blocks = withDraft(model).map((each) => kvCacheBytes(each, shape));
+  return blocks.reduce(
+    (sum, block) => (sum === null || block === null ? null : sum + block),
+    bytes,
+  );
 }
 
 /**
@@ -115,8 +118,8 @@ export function kvBytesOnCard(
 ): number | null {
   const bytes = withBlock(model, kvBytesOfCopy(model, verdict, layout));
   if (bytes === null) return null;
-  const models = [model, ...(model.draft === undefined ? [] : [model.draft])];
-  return Math.ceil(bytes * Math.max(...models.map((each) => kvShareOfCard(each, layout))));
+  const shares = withDraft(model).map((each) => kvShareOfCard(each, layout));
+  return Math.ceil(bytes * Math.max(...shares));
 }
 
 /** The part of a copy's KV cache that one card holds. */

@@ -4,6 +4,7 @@
  */
 import { MIB } from '../../base/units.ts';
 import type { EngineInput } from '../engine.ts';
+import { withDraft } from './companions.ts';
 import type { Target } from './devices.ts';
 import type { FitRules } from './fit.ts';
 
@@ -20,11 +21,10 @@ export function llamaFit(target: Target): FitRules {
     kvBytesPerElement: () => 2,
     kvCache: 'reserved',
     overheadBytes: (input, _, contextTokens) =>
-      computeBytes(input, contextTokens) +
-      (input.model.draft === undefined
-        ? 0
-        : computeBytes({ ...input, model: input.model.draft }, contextTokens)) +
-      (isGpu ? 400 * MIB : 96 * MIB),
+      withDraft(input.model).reduce(
+        (sum, model) => sum + computeBytes({ ...input, model }, contextTokens),
+        isGpu ? 400 * MIB : 96 * MIB,
+      ),
     memoryShare: 1,
     slotsMax: isGpu ? SLOTS_MAX_GPU : SLOTS_MAX_CPU,
     split: 'layers',
