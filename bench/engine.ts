@@ -48,7 +48,7 @@ const CONCURRENCIES = options.text('concurrency', '1,8').split(',').map(Number);
 const BUDGET_MS = options.integer('minutes', 30) * 60_000;
 const BESIDE = options.text('beside', '');
 const CLI = options.text('cli', fileURLToPath(new URL('../dist/bin/cli.js', import.meta.url)));
-const COLD_ROUNDS = IS_QUICK ? 4 : 12;
+const COLD_ROUNDS = IS_QUICK ? 4 : 30;
 /** Named: with eight users the decision takes another engine on some machines. */
 const ENGINE = 'llama-cpp';
 /** The one build that `direct_host.py` knows how to start by hand. */

@@ -15,6 +15,9 @@ const commands = join(root, 'dist', 'commands');
 const start = staticImports(join(root, 'dist', 'cli.js'));
 // What `info` needs is what every deciding command needs: one file instead of a hundred.
 const core = staticImports(join(commands, 'info.js'), staticImports(join(commands, 'program.js')));
+// What `generate` imports one after the other: until the engine is on its way, and while it starts.
+const launch = joined('commands/generate.js', 'models/describe.js', 'launch/start.js');
+const answer = joined('launch/watch-start.js', 'generate/generate.js');
 
 rmSync(out, { recursive: true, force: true });
 const bundle = await rolldown({
@@ -38,13 +41,17 @@ await bundle.write({
   },
   codeSplitting: {
     groups: [
-      { name: 'start', test: (id) => start.has(id), priority: 1 },
-      { name: 'core', test: (id) => core.has(id) || id.includes('/commander/') },
+      { name: 'start', test: (id) => start.has(id), priority: 3 },
+      { name: 'core', test: (id) => core.has(id) || id.includes('/commander/'), priority: 2 },
+      { name: 'launch', test: (id) => launch.has(id), priority: 1 },
+      { name: 'answer', test: (id) => answer.has(id) },
     ],
   },
 });
 await bundle.close();
-rewrite(join(out, 'core.js'), (code) => asciiOnly(compiledAtOnce(withRuntime(code))));
+for (const name of ['core.js', 'launch.js', 'answer.js']) {
+  rewrite(join(out, name), (code) => asciiOnly(compiledAtOnce(withRuntime(code))));
+}
 chmodSync(join(out, 'cli.js'), 0o755);
 
 /** The bundler's own few functions in place of their import: one file less in every start. */
@@ -55,6 +62,12 @@ function withRuntime(code: string): string {
   if (functions === runtime || whole === code)
     throw new Error('the bundler writes its runtime differently');
   return whole;
+}
+
+function joined(...names: readonly string[]): Set<string> {
+  const found = new Set<string>();
+  for (const name of names) staticImports(join(root, 'dist', name), found);
+  return found;
 }
 
 /** All files that loading `entry` loads, `import()` not followed, added to `found`. */

@@ -13,6 +13,7 @@ import type { Machine } from './hardware/machine.ts';
 import { shareOf } from './hardware/share.ts';
 import { withOutsideEngines } from './launch/engine-set.ts';
 import { findInstallations, installationFor } from './launch/installations.ts';
+import { prepareGuard } from './launch/guard-process.ts';
 import type { LedgerEntry } from './launch/ledger.ts';
 import { isRunning, machineWithout, sessionsOf } from './launch/running.ts';
 import type { Session } from './launch/session.ts';
@@ -138,6 +139,7 @@ export async function start(
   limits: StartLimits,
   context: Context,
 ): Promise<Started> {
+  using spare = await prepareGuard(context);
   const first = await choose(wanted, context).catch(async (error: unknown) => {
     const { inPlaceOf } = await import('./launch/place.ts');
     const decideWithout = async (gone: readonly LedgerEntry[]): Promise<Choice> =>
@@ -160,7 +162,7 @@ export async function start(
   }
   const isChanged = spent.downloadMs > 0 || spent.installMs > 0;
   const choice = isChanged ? await choose(wanted, context) : first;
-  const planned = { engine: choice.decision.engine, plan: choice.plan };
+  const planned = { engine: choice.decision.engine, plan: choice.plan, spare };
   const from = wanted.installation === undefined ? {} : { environment: wanted.installation };
   const session = await startSession({ ...planned, ...from }, limits, context);
   return { choice, session, spent };

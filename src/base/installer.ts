@@ -2,9 +2,7 @@
  * Answers: how something comes from the package index onto this machine. Runs the Python installer
  * (it holds the kernel's lock) and turns its events into progress and errors.
  */
-import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fail, type ErrorCode } from './errors.ts';
 import { makeFolder } from './folders.ts';
 import { servicesFolder } from './paths.ts';
@@ -82,6 +80,8 @@ export async function runInstall(
 ): Promise<{ readonly durationMs: number; readonly was: 'new' | 'present' }> {
   await makeFolder(dirname(order.target));
   const shared = join(servicesFolder(), 'shared');
+  const { spawn } = process.getBuiltinModule('node:child_process');
+  const { createInterface } = process.getBuiltinModule('node:readline');
   const child = spawn(options.python.executable, ['-m', 'hyperllama_service.install'], {
     // `-m` imports from the working folder first, and the user's may hold a `json.py` of its own.
     cwd: shared,

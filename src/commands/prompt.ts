@@ -1,7 +1,6 @@
 /** Answers: what is the prompt? The words of the command line, and stdin before them. */
-import { fstatSync, openSync } from 'node:fs';
-import { ReadStream } from 'node:tty';
 import { fail, HyperLlamaError } from '../base/errors.ts';
+import { fs } from '../base/fs.ts';
 
 /** A prompt is text for a model: the largest contexts hold a few megabytes. */
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
@@ -14,9 +13,7 @@ const SOCKET_FIRST_BYTE_MS = 500;
 export async function promptFrom(words: readonly string[]): Promise<string> {
   const isStdinOnly = words.length === 1 && words[0] === '-';
   const text = isStdinOnly ? '' : words.join(' ');
-  // At a terminal only who wrote `-` is about to type, until Ctrl-D.
-  const isSilent = process.stdin.isTTY && !isStdinOnly;
-  const stdin = isSilent ? '' : await readStdin({ isRequired: isStdinOnly || text === '' });
+  const stdin = await readStdin({ isOnly: isStdinOnly, isRequired: isStdinOnly || text === '' });
   const prompt = [stdin.trimEnd(), text].filter((part) => part !== '').join('\n\n');
   if (prompt !== '') return prompt;
   return fail('HL_USAGE', {
@@ -25,10 +22,11 @@ export async function promptFrom(words: readonly string[]): Promise<string> {
   });
 }
 
-async function readStdin({ isRequired }: { isRequired: boolean }): Promise<string> {
+async function readStdin(what: { isOnly: boolean; isRequired: boolean }): Promise<string> {
   const kind = stdinKind();
-  if (kind === 'none') return '';
-  const stream = kind === 'terminal' ? openTerminal() : process.stdin;
+  // At a terminal only who wrote `-` is about to type, until Ctrl-D.
+  if (kind === 'none' || (kind === 'device' && !(what.isOnly && process.stdin.isTTY))) return '';
+  const stream = kind === 'device' ? openTerminal() : process.stdin;
   const chunks: Buffer[] = [];
   let bytes = 0;
   return await new Promise<string>((resolve, reject) => {
@@ -47,7 +45,7 @@ async function readStdin({ isRequired }: { isRequired: boolean }): Promise<strin
     };
     process.once('SIGINT', cancel);
     const timer =
-      kind === 'socket' && !isRequired ? setTimeout(finish, SOCKET_FIRST_BYTE_MS) : undefined;
+      kind === 'socket' && !what.isRequired ? setTimeout(finish, SOCKET_FIRST_BYTE_MS) : undefined;
     stream.on('data', (chunk: Buffer) => {
       clearTimeout(timer);
       bytes += chunk.length;
@@ -65,19 +63,21 @@ async function readStdin({ isRequired }: { isRequired: boolean }): Promise<strin
 }
 
 /** Opened anew: process.stdin that has ended could not take the answer to a question any more. */
-function openTerminal(): ReadStream {
+function openTerminal(): NodeJS.ReadStream {
   try {
-    return new ReadStream(openSync('/dev/tty', 'r+'));
+    const { ReadStream } = process.getBuiltinModule('node:tty');
+    return new ReadStream(fs.openSync('/dev/tty', 'r+'));
   } catch {
     // A program that left its terminal behind has only stdin.
     return process.stdin;
   }
 }
 
-function stdinKind(): 'terminal' | 'pipe' | 'socket' | 'none' {
-  if (process.stdin.isTTY) return 'terminal';
+/** Of the descriptor: making `process.stdin` loads streams and sockets, 6 ms of each start. */
+function stdinKind(): 'device' | 'pipe' | 'socket' | 'none' {
   try {
-    const stat = fstatSync(0);
+    const stat = fs.fstatSync(0);
+    if (stat.isCharacterDevice()) return 'device';
     if (stat.isSocket()) return 'socket';
     return stat.isFIFO() || stat.isFile() ? 'pipe' : 'none';
   } catch {

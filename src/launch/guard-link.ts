@@ -2,7 +2,6 @@
  * Answers: how we talk with a guard: JSON lines, the same over the starter's pipes and over the
  * control socket (`python-services/README.md`). An open link is a lease on the session.
  */
-import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { errnoOf, HyperLlamaError } from '../base/errors.ts';
 import type { Address } from '../base/http.ts';
@@ -120,7 +119,7 @@ export class GuardLink {
 /** A link to the guard behind `controlPath`, or `null` when none listens there. */
 export async function connectGuard(controlPath: string): Promise<GuardLink | null> {
   return await new Promise((resolve, reject) => {
-    const socket = connect({ path: controlPath });
+    const socket = process.getBuiltinModule('node:net').connect({ path: controlPath });
     socket.once('connect', () => resolve(new GuardLink(socket, socket)));
     socket.once('error', (error) => {
       const code = errnoOf(error);

@@ -2,6 +2,7 @@
 import type { Log } from '../base/log.ts';
 import type { Paths } from '../base/paths.ts';
 import type { Service } from '../engines/engine.ts';
+import type { SpareGuard } from './guard-process.ts';
 
 export interface LaunchOptions {
   readonly engine: Service;
@@ -18,6 +19,8 @@ export interface LaunchOptions {
   /** Longest start; `null` = the plan's own. */
   readonly startDeadlineMs: number | null;
   readonly env: NodeJS.ProcessEnv;
+  /** A guard that waits for its order already; `null` = none. */
+  readonly spare: SpareGuard | null;
   readonly signal: AbortSignal;
   readonly log: Log;
   readonly onPhase: (phase: string, detail: string, fraction: number | null) => void;

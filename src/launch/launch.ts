@@ -2,20 +2,21 @@
  * Answers: how a plan becomes a session: join the one that runs, else start a guard, watch the
  * start, prove a token. Nothing here outlives the lease it returns.
  */
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../base/http.ts';
 import { makeFolder } from '../base/folders.ts';
 import { sessionRunFolder } from '../base/paths.ts';
-import { errnoOf, fail, HyperLlamaError } from '../base/errors.ts';
+import { fail, HyperLlamaError } from '../base/errors.ts';
 import type { LaunchPlan } from '../engines/engine.ts';
 import type { LaunchOptions } from './launch-options.ts';
+import { spawnGuard } from './guard-process.ts';
 import { connectGuard, guardFailure, GuardLink, type SessionEvent } from './guard-link.ts';
 import { sessionKey } from './ledger.ts';
 import { guardOrder, logFile, usesPlaceholder } from './order.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 import { Session } from './session.ts';
+import type { watchStart } from './watch-start.ts';
 
 /** Addresses tried before a squatter wins. */
 const ADDRESS_ATTEMPTS_MAX = 5;
@@ -101,6 +102,7 @@ function failToStart(problem: string, plan: LaunchPlan, options: LaunchOptions):
 interface Joined {
   readonly link: GuardLink;
   readonly first: SessionEvent;
+  readonly watchStart: typeof watchStart;
   readonly isStarter: boolean;
 }
 
@@ -129,16 +131,20 @@ async function joinSession(
       : startGuard(plan, options, { key, runFolder, attempt, address, metricsPort });
   const link = existing ?? own?.link;
   if (link === undefined) return { problem: null };
-  const first = await firstEvent(link, options);
+  // The import brings undici (20 ms), and the guard is on its way by now.
+  const [first, watch] = await Promise.all([
+    firstEvent(link, options),
+    import('./watch-start.ts'),
+  ]);
   if (first === null || first === 'busy' || first.state === 'stopping') {
     link.end();
     return { problem: first === null && own !== null ? await own.problem() : null };
   }
-  return { link, first, isStarter: existing === null };
+  return { link, first, watchStart: watch.watchStart, isStarter: existing === null };
 }
 
 async function settle(
-  { link, first, isStarter }: Joined,
+  { link, first, watchStart, isStarter }: Joined,
   plan: LaunchPlan,
   options: LaunchOptions,
 ): Promise<Session | 'address-busy' | 'retry'> {
@@ -155,8 +161,6 @@ async function settle(
   if (first.state === 'ready') return new Session(facts, link);
   options.onPhase('start', options.engine.name, null);
   try {
-    // Late: it brings undici (20 ms), and the guard is on its way by now.
-    const { watchStart } = await import('./watch-start.ts');
     const started = await watchStart(link, { plan, first, options });
     if (started === 'address-busy' || started === 'retry') {
       link.end();
@@ -217,31 +221,12 @@ function startGuard(
   options: LaunchOptions,
   place: { key: string; runFolder: string; attempt: number; address: Address; metricsPort: number },
 ): OwnGuard {
-  // The guard needs the standard library only: without `site` it starts a quarter sooner.
-  const child = spawn(options.python, ['-I', '-S', options.service, 'serve'], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    // Its own process group from the first instant: Ctrl-C in the terminal is for us alone.
-    detached: true,
-    env: options.env,
-  });
-  child.unref();
-  const ended = new Promise<string | null>((resolve) => {
-    child.once('error', (error) => {
-      resolve(`could not be started (${errnoOf(error) ?? error.message})`);
-      // An interpreter that is gone shows as the end of the link.
-      child.stdout.destroy();
-    });
-    child.once('exit', (code) => {
-      resolve(code === null || code === 0 ? null : `ended with exit code ${code}`);
-    });
-  });
-  const link = new GuardLink(child.stdout, child.stdin);
+  const guard = options.spare?.take(options) ?? spawnGuard(options, options.env);
+  const link = new GuardLink(guard.stdout, guard.stdin);
   const order = guardOrder(plan, options, place);
-  child.stdin.write(`${JSON.stringify(order)}\n`);
-  return {
-    link,
-    problem: async () => await Promise.race([ended, sleep(EXIT_WORD_MS, null, { ref: false })]),
-  };
+  guard.stdin.write(`${JSON.stringify(order)}\n`);
+  const late = async (): Promise<null> => await sleep(EXIT_WORD_MS, null, { ref: false });
+  return { link, problem: async () => await Promise.race([guard.ended, late()]) };
 }
 
 /** A socket in the session's own folder, or a port on this machine alone. */

@@ -2,7 +2,6 @@
  * Answers: what the guard of a session is told: the plan with its placeholders filled in, and where
  * everything of the session lies.
  */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Address } from '../base/http.ts';
 import type { Paths } from '../base/paths.ts';
@@ -26,6 +25,7 @@ export function guardOrder(
   place: SessionPlace,
 ): Readonly<Record<string, unknown>> {
   const fill = filler(plan, options, place);
+  const { randomBytes } = process.getBuiltinModule('node:crypto');
   return {
     key: place.key,
     token: randomBytes(16).toString('hex'),

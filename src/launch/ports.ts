@@ -1,6 +1,4 @@
 /** Answers: which port of this machine is free just now, for its own user alone. */
-import { randomInt } from 'node:crypto';
-import { createServer } from 'node:net';
 
 export const LOOPBACK = '127.0.0.1';
 
@@ -15,6 +13,7 @@ const TRIES_MAX = 16;
 
 /** The gap between this look and the engine's bind is why the guard proves who listens. */
 export async function freePort(): Promise<number> {
+  const { randomInt } = process.getBuiltinModule('node:crypto');
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const port = await bind(randomInt(PORT_MIN, PORT_MAX + 1)).catch(() => null);
     if (port !== null) return port;
@@ -32,7 +31,7 @@ export async function isPortFree(port: number): Promise<boolean> {
 
 async function bind(wanted: number): Promise<number> {
   return await new Promise((resolve, reject) => {
-    const server = createServer();
+    const server = process.getBuiltinModule('node:net').createServer();
     server.once('error', reject);
     server.listen(wanted, LOOPBACK, () => {
       const bound = server.address();

@@ -7,6 +7,7 @@ import type { Installation, LaunchPlan, Service } from '../engines/engine.ts';
 import type { Machine } from '../hardware/machine.ts';
 import { serviceFolderOf } from './engine-set.ts';
 import { environmentOf, environmentPython } from './environment.ts';
+import { rememberGuard, type SpareGuard } from './guard-process.ts';
 import { launch } from './launch.ts';
 import { reapDeadSessions } from './ledger.ts';
 import { provision, type Spent } from './provision.ts';
@@ -50,6 +51,8 @@ export async function startSession(
     readonly plan: LaunchPlan;
     /** Absent = the one that the plan was made for. */
     readonly environment?: Installation;
+    /** Absent = none. */
+    readonly spare?: SpareGuard | null;
   },
   limits: StartLimits,
   context: Context,
@@ -63,6 +66,7 @@ export async function startSession(
     plan.executable === null ? (planned.environment ?? (await plannedFor(planned, context))) : null;
   const python =
     environment === null ? (await context.python()).executable : environmentPython(environment);
+  const service = `${await serviceFolderOf(engine, context.env)}/service.py`;
   const progress = context.output.progress();
   const lastMs = await lastStartMs(context.paths, plan);
   const estimate = lastMs === null ? '' : `, ${formatDuration(lastMs)} the last time`;
@@ -72,12 +76,13 @@ export async function startSession(
       engine,
       paths: context.paths,
       python,
-      service: `${await serviceFolderOf(engine, context.env)}/service.py`,
+      service,
       engineCacheFolder: join(environment?.path ?? context.paths.cache, 'cache'),
       keepAliveMs: limits.keepAliveMs,
       startDeadlineMs: limits.startDeadlineMs,
       ...(limits.port === undefined ? {} : { port: limits.port }),
       env: context.env,
+      spare: planned.spare ?? null,
       signal: context.signal,
       log: context.log,
       onPhase: (phase, detail, fraction) => {
@@ -88,6 +93,7 @@ export async function startSession(
       },
     });
     await rememberStart(context.paths, plan, session.facts.startMs);
+    await rememberGuard(context.paths, { python, service });
     // Whoever started it may have wanted less, or more: its guard says how long it stays.
     if (limits.keepAliveMs > 0) await session.keepAlive(limits.keepAliveMs);
     return session;

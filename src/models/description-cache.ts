@@ -2,7 +2,6 @@
  * Answers: what a model's files were found to be last time, as long as they have not changed. A
  * file is the same when device, inode, size and modification time are.
  */
-import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -29,6 +28,7 @@ export async function cachedDescription(
   if (cacheFolder === null) return await describe();
   const identity = await filesIdentity(what.files);
   if (identity === null) return await describe();
+  const { createHash } = process.getBuiltinModule('node:crypto');
   const digest = createHash('sha256')
     .update(JSON.stringify([READERS_VERSION, what.subject, identity]))
     .digest('hex');

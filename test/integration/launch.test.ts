@@ -78,6 +78,7 @@ async function startIn(
       keepAliveMs: 0,
       startDeadlineMs: null,
       env: context.env,
+      spare: null,
       signal: context.signal,
       log: context.log,
       onPhase: () => undefined,

@@ -52,10 +52,7 @@ def remove_run_folder(folder: str) -> None:
     for name in sorted(names, key=lambda name: name == LOCK_NAME):
         path = os.path.join(folder, name)
         if os.path.isdir(path) and not os.path.islink(path):
-            # Rare, and the import costs more than all the rest of a start.
-            from shutil import rmtree
-
-            rmtree(path, ignore_errors=True)
+            _remove_tree(path)
         else:
             remove_file(path)
     try:
@@ -63,3 +60,13 @@ def remove_run_folder(folder: str) -> None:
     except OSError:
         # Another guard has made its lock here in the meantime.
         pass
+
+
+def _remove_tree(folder: str) -> None:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        # Only for one that is not empty: the import takes longer than the rest of an end.
+        from shutil import rmtree
+
+        rmtree(folder, ignore_errors=True)

@@ -14,7 +14,7 @@ from .ledger import remove_file
 from .listeners import is_answered
 from .order import Order, OrderError, parse_order
 from .run_folder import lock_run_folder
-from .spawn import SpawnError, become_subreaper, load_prctl
+from .spawn import SpawnError, load_prctl
 
 ORDER_BYTES_MAX = 1024 * 1024
 ORDER_DEADLINE_S = 10.0
@@ -32,6 +32,8 @@ def serve(service: str) -> int:
     _own_session()
     signals = _signals_as_bytes()
     output = LineWriter(1)
+    # Before the order: a guard that was started early has the time.
+    libc = load_prctl()
     try:
         line, rest = _read_order()
         order = parse_order(line)
@@ -54,8 +56,6 @@ def serve(service: str) -> int:
             output.send(_failed("HL_ENGINE_PORT_BUSY", because))
             return 1
         os.unlink(path)
-    libc = load_prctl()
-    become_subreaper(libc)
     command = [sys.executable, service, "host", "--", *order.argv]
     if order.executable is not None:
         command = [order.executable, *order.argv]
