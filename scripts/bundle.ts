@@ -32,7 +32,8 @@ const bundle = await rolldown({
 await bundle.write({
   dir: out,
   format: 'esm',
-  chunkFileNames: '[name].js',
+  // Not `.js`: there Node looks for a package.json, for each file, to learn what it is.
+  chunkFileNames: '[name].mjs',
   // Less to read, to check against the compile cache and to keep in memory. Names stay, for traces.
   minify: {
     compress: { keepNames: { function: true, class: true } },
@@ -49,16 +50,16 @@ await bundle.write({
   },
 });
 await bundle.close();
-for (const name of ['core.js', 'launch.js', 'answer.js']) {
+for (const name of ['core.mjs', 'launch.mjs', 'answer.mjs']) {
   rewrite(join(out, name), (code) => asciiOnly(compiledAtOnce(withRuntime(code))));
 }
 chmodSync(join(out, 'cli.js'), 0o755);
 
 /** The bundler's own few functions in place of their import: one file less in every start. */
 function withRuntime(code: string): string {
-  const runtime = readFileSync(join(out, 'rolldown-runtime.js'), 'utf8');
+  const runtime = readFileSync(join(out, 'rolldown-runtime.mjs'), 'utf8');
   const functions = runtime.replace(/export\{[^}]*\};?\s*$/, '');
-  const whole = code.replace(/import\{[^}]*\}from"\.\/rolldown-runtime\.js";?/, () => functions);
+  const whole = code.replace(/import\{[^}]*\}from"\.\/rolldown-runtime\.mjs";?/, () => functions);
   if (functions === runtime || whole === code)
     throw new Error('the bundler writes its runtime differently');
   return whole;

@@ -33,9 +33,16 @@ process.on('exit', () => {
 });
 
 /** The command with our plan's own flags: what our guard starts, without the guard. */
-export function planCommand(choice: Choice, socket: string): readonly string[] {
+export function flagsCommand(choice: Choice, socket: string): readonly string[] {
   const service = join(servicesFolder(), choice.plan.service, 'service.py');
   return [pythonOf(choice), service, 'host', '--', ...planFlags(choice, socket)];
+}
+
+/** The same with what the plan puts into the engine's environment. */
+export function planCommand(choice: Choice, socket: string): readonly string[] {
+  const variables = Object.entries(choice.plan.environment);
+  const words = variables.map(([name, value]) => `${name}=${value}`);
+  return ['env', ...words, ...flagsCommand(choice, socket)];
 }
 
 /** Those of the plan, for any program that knows them. */

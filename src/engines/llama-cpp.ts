@@ -50,6 +50,14 @@ const GFX_ROCM: readonly string[] = [
 
 const INDEX = 'https://xorbitsai.github.io/xllamacpp/whl';
 
+/**
+ * Has glibc (2.35 and newer) ask for pages of 2 MiB, which most Linux systems give on request only:
+ * a KV cache is cleared page by page before the first token, and given back so at the end. With
+ * 8192 tokens of a small model on 2 cores, start and first tokens took 552 ms instead of 627 and the
+ * end 7 ms instead of 18 (medians of 60, in turns), for 13 MiB more.
+ */
+const LARGE_PAGES = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' } as const;
+
 const TRAITS: readonly Trait[] = [
   'gguf',
   'offload',
@@ -280,6 +288,10 @@ function companionArguments(input: EngineInput, verdict: VerdictOk): readonly Pl
   return args;
 }
 
+function isOnLinuxCpu({ machine }: EngineInput, { device }: VerdictOk): boolean {
+  return machine.os.platform === 'linux' && device === 'cpu';
+}
+
 const engine: Engine = {
   spec: ENGINE_SPEC,
   id: 'llama-cpp',
@@ -338,6 +350,7 @@ const engine: Engine = {
       version: input.installation?.version ?? VERSION_PINNED,
       build: input.installation?.build ?? 'xllamacpp',
       args: planArguments(input, verdict),
+      environment: isOnLinuxCpu(input, verdict) ? LARGE_PAGES : {},
       listen: input.listen ?? 'unix',
       readinessPath: '/health',
       startMsMax: 120_000,

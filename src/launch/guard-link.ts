@@ -70,10 +70,13 @@ export class GuardLink {
     writable.on('error', () => undefined);
     readable.on('error', () => undefined);
     this.closed = new Promise((resolve) => {
-      readable.once('close', () => {
+      const close = (): void => {
         this.isClosed = true;
         resolve();
-      });
+      };
+      // A guard that was started early may have ended before anybody listened.
+      if (readable.closed) close();
+      else readable.once('close', close);
     });
   }
 

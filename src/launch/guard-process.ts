@@ -30,7 +30,10 @@ export interface GuardProcess {
 /** A guard waits 10 s for its order (`serve.py`); half of it leaves time to write it. */
 const WAIT_MAX_MS = 5_000;
 
-export function spawnGuard({ python, service }: GuardProgram, env: NodeJS.ProcessEnv): GuardProcess {
+export function spawnGuard(
+  { python, service }: GuardProgram,
+  env: NodeJS.ProcessEnv,
+): GuardProcess {
   const { spawn } = process.getBuiltinModule('node:child_process');
   // The guard needs the standard library only: without `site` it starts a quarter sooner.
   const child = spawn(python, ['-I', '-S', service, 'serve'], {

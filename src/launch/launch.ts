@@ -132,10 +132,7 @@ async function joinSession(
   const link = existing ?? own?.link;
   if (link === undefined) return { problem: null };
   // The import brings undici (20 ms), and the guard is on its way by now.
-  const [first, watch] = await Promise.all([
-    firstEvent(link, options),
-    import('./watch-start.ts'),
-  ]);
+  const [first, watch] = await Promise.all([firstEvent(link, options), import('./watch-start.ts')]);
   if (first === null || first === 'busy' || first.state === 'stopping') {
     link.end();
     return { problem: first === null && own !== null ? await own.problem() : null };

@@ -39,6 +39,7 @@ describe('explainDecision', () => {
                  --metrics                          counters for \`ps\` and measurements
                  --no-ui                            nobody looks at it
                  --offline                          it may not fetch anything by itself
+       variables GLIBC_TUNABLES=glibc.malloc.hugetlb=1
       Not possible here:
        NVIDIA Dynamo  computes on NVIDIA GPUs, not on the CPU; spreads work over several machines, and this is one
        ExLlamaV2      computes on NVIDIA GPUs, not on the CPU

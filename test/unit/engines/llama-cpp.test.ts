@@ -59,6 +59,15 @@ describe('the plan on a CPU', () => {
     expect(plan.engine).toEqual({ id: 'llama-cpp', version: '2026.10.11549', build: 'xllamacpp' });
   });
 
+  it('asks for large pages where glibc can, and only for what is computed on the CPU', () => {
+    const variables = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
+    expect(planOf(inputOf(RECORDED, 'demo-135m')).environment).toEqual(variables);
+    const mac = testMachine('synthetic-apple-m2-16gb');
+    expect(planOf(inputOf(mac, 'demo-135m', { device: 'cpu' })).environment).toEqual({});
+    const card = testMachine('synthetic-rtx-4090');
+    expect(planOf(inputOf(card, 'demo-135m')).environment).toEqual({});
+  });
+
   it('says what context there will be: llama.cpp rounds up to 256 tokens a slot', () => {
     const plan = planOf(inputOf(RECORDED, 'demo-135m', { contextTokens: 300 }));
     expect(plan.contextTokens).toBe(512);
