@@ -112,8 +112,9 @@ export async function rememberGuard(paths: Paths, program: GuardProgram): Promis
   await writeCache(programFile(paths), { python, service });
 }
 
+/** Not in the cache: what stands here is run, as what stands in the ledger is killed. */
 function programFile(paths: Paths): string {
-  return join(paths.cache, 'starts', 'guard.json');
+  return join(paths.state, 'guard.json');
 }
 
 function isProgram(value: unknown): value is GuardProgram {
