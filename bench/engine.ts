@@ -48,7 +48,7 @@ const CONCURRENCIES = options.text('concurrency', '1,8').split(',').map(Number);
 const BUDGET_MS = options.integer('minutes', 30) * 60_000;
 const BESIDE = options.text('beside', '');
 const CLI = options.text('cli', fileURLToPath(new URL('../dist/bin/cli.js', import.meta.url)));
-const COLD_ROUNDS = IS_QUICK ? 4 : 30;
+const COLD_ROUNDS = IS_QUICK ? 6 : 30;
 /** Named: with eight users the decision takes another engine on some machines. */
 const ENGINE = 'llama-cpp';
 /** The one build that `direct_host.py` knows how to start by hand. */
@@ -174,7 +174,7 @@ async function measureRound(
   const { session, choice } = await start(wanted, limits, context);
   await using held = session;
   if (held.facts.isAttached) throw new Error('an engine was running already');
-  const direct = await startDirect(choice, best.command(socket), socket);
+  const direct = await startDirect(choice, best.command(socket), socket, best.variables);
   try {
     const ours = { address: held.facts.address, choice };
     const theirs = { address: direct.address, choice };

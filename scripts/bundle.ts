@@ -57,6 +57,7 @@ chmodSync(join(out, 'cli.js'), 0o755);
 
 /** The bundler's own few functions in place of their import: one file less in every start. */
 function withRuntime(code: string): string {
+  if (!code.includes('/rolldown-runtime.')) return code;
   const runtime = readFileSync(join(out, 'rolldown-runtime.mjs'), 'utf8');
   const functions = runtime.replace(/export\{[^}]*\};?\s*$/, '');
   const whole = code.replace(/import\{[^}]*\}from"\.\/rolldown-runtime\.mjs";?/, () => functions);

@@ -157,6 +157,7 @@ export async function start(
   const lacking = { engine: first.decision.engine, ...first, ...instead };
   const spent = await fetchMissing(lacking, context);
   if (spent === null) {
+    spare?.[Symbol.dispose]();
     const workload = { ...wanted.workload, device: 'cpu' as const };
     return await start({ ...wanted, workload }, limits, context);
   }

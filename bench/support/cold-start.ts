@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { summarize } from '../../src/measure/stats.ts';
 import { start, type Choice, type Wanted } from '../../src/pipeline.ts';
 import type { Context } from '../../src/base/context.ts';
-import { flagsCommand, planCommand, startDirect } from './direct.ts';
+import { planCommand, startDirect, type Variables } from './direct.ts';
 import { printGoal, ratioOf, ratioText, spread } from './report.ts';
 import { answersOf } from './speed.ts';
 import { EMPTY_REQUEST } from '../../src/engines/request.ts';
@@ -40,8 +40,12 @@ export async function measureGenerate(options: ColdOptions): Promise<void> {
   console.log("   tuned: the same with the plan's environment variables too");
   const sides: readonly Side[] = [
     { name: 'ours', once: async () => await generateOnce(options), timesMs: [] },
-    { name: 'bare', once: async () => await directOnce(flagsCommand, options), timesMs: [] },
-    { name: 'tuned', once: async () => await directOnce(planCommand, options), timesMs: [] },
+    { name: 'bare', once: async () => await directOnce({}, options), timesMs: [] },
+    {
+      name: 'tuned',
+      once: async () => await directOnce(options.choice.plan.environment, options),
+      timesMs: [],
+    },
   ];
   for (let round = -WARMUPS; round < options.rounds; round += 1) {
     const texts = new Set<string>();
@@ -96,7 +100,8 @@ export async function measureReady(options: ColdOptions): Promise<void> {
     called.push(tookMs);
   };
   const ownOnce = async (isCounted: boolean): Promise<void> => {
-    const direct = await startDirect(choice, planCommand(choice, socket), socket);
+    const command = planCommand(choice, socket);
+    const direct = await startDirect(choice, command, socket, choice.plan.environment);
     await direct.stop();
     if (isCounted) own.push(direct.readyLineMs + direct.firstTokenMs);
   };
@@ -138,7 +143,7 @@ async function generateOnce({ cli, wanted, tokens }: ColdOptions): Promise<Timed
 }
 
 async function directOnce(
-  command: typeof planCommand,
+  variables: Variables,
   { choice, socket, tokens }: ColdOptions,
 ): Promise<Timed> {
   const request = {
@@ -148,7 +153,7 @@ async function directOnce(
     temperature: 0,
   };
   const begun = performance.now();
-  const direct = await startDirect(choice, command(choice, socket), socket);
+  const direct = await startDirect(choice, planCommand(choice, socket), socket, variables);
   try {
     const target = { address: direct.address, choice };
     const { answers } = await answersOf(target, { concurrency: 1, requests: [request] });

@@ -16,6 +16,9 @@ export type Value = number | boolean | string | readonly string[] | { readonly e
 /** Attributes of the build's own parameters, dots descend. */
 export type Settings = Readonly<Record<string, Value>>;
 
+/** What the engine finds in its environment besides the caller's. */
+export type Variables = Readonly<Record<string, string>>;
+
 export interface Direct {
   readonly address: Address;
   /** Spawn to the engine's own ready line, and what the first token took after it. */
@@ -33,16 +36,9 @@ process.on('exit', () => {
 });
 
 /** The command with our plan's own flags: what our guard starts, without the guard. */
-export function flagsCommand(choice: Choice, socket: string): readonly string[] {
+export function planCommand(choice: Choice, socket: string): readonly string[] {
   const service = join(servicesFolder(), choice.plan.service, 'service.py');
   return [pythonOf(choice), service, 'host', '--', ...planFlags(choice, socket)];
-}
-
-/** The same with what the plan puts into the engine's environment. */
-export function planCommand(choice: Choice, socket: string): readonly string[] {
-  const variables = Object.entries(choice.plan.environment);
-  const words = variables.map(([name, value]) => `${name}=${value}`);
-  return ['env', ...words, ...flagsCommand(choice, socket)];
 }
 
 /** Those of the plan, for any program that knows them. */
@@ -66,12 +62,19 @@ export async function startDirect(
   choice: Choice,
   command: readonly string[],
   socket: string,
+  variables: Variables = {},
 ): Promise<Direct> {
   // The build ends without removing its socket, and does not take one that is there.
   rmSync(socket, { force: true });
   const [file = '', ...args] = command;
   const begun = performance.now();
-  const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  // Those of the plan only where they are asked for, whatever the caller's shell has set.
+  const env = { ...process.env };
+  for (const name of Object.keys(choice.plan.environment)) delete env[name];
+  const child = spawn(file, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...env, ...variables },
+  });
   running.add(child);
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => {

@@ -5,12 +5,13 @@
 import { availableParallelism } from 'node:os';
 import { median } from '../../src/measure/stats.ts';
 import type { Choice } from '../../src/pipeline.ts';
-import { handCommand, planCommand, startDirect, type Settings } from './direct.ts';
+import { handCommand, planCommand, startDirect, type Settings, type Variables } from './direct.ts';
 import { measureSpeed, type Effort, type Speed } from './speed.ts';
 
 export interface Candidate {
   readonly name: string;
   readonly command: (socket: string) => readonly string[];
+  readonly variables?: Variables;
 }
 
 export interface SweepOptions {
@@ -74,7 +75,11 @@ export function namedCandidate(name: string, options: SweepOptions): Candidate {
       name: 'plain',
       command: (socket) => handCommand(choice, socket, baseSettings(options, cores)),
     },
-    { name: 'our flags', command: (socket) => planCommand(choice, socket) },
+    {
+      name: 'our flags',
+      command: (socket) => planCommand(choice, socket),
+      variables: choice.plan.environment,
+    },
   ];
   const found = known.find((candidate) => candidate.name === name);
   if (found === undefined) throw new Error(`no candidate is called \`${name}\``);
@@ -138,7 +143,7 @@ async function bestOf(
 
 async function tryCandidate(candidate: Candidate, options: SweepOptions): Promise<Speed> {
   const { choice, socket, concurrency, effort } = options;
-  const direct = await startDirect(choice, candidate.command(socket), socket);
+  const direct = await startDirect(choice, candidate.command(socket), socket, candidate.variables);
   try {
     return await measureSpeed(
       { address: direct.address, choice },

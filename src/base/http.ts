@@ -224,7 +224,7 @@ function openClient(address: Address): UndiciClient {
   // undici's own time-outs end long prefills after 300 s: ours are explicit instead.
   const limits = { headersTimeout: 0, bodyTimeout: 0, pipelining: 1 };
   return address.kind === 'unix'
-    ? new Client('http://127.0.0.1', {
+    ? new Client('http://localhost', {
         ...limits,
         connect: { socketPath: address.path, timeout: CONNECT_DEADLINE_MS },
       })

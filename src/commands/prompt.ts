@@ -13,7 +13,8 @@ const SOCKET_FIRST_BYTE_MS = 500;
 export async function promptFrom(words: readonly string[]): Promise<string> {
   const isStdinOnly = words.length === 1 && words[0] === '-';
   const text = isStdinOnly ? '' : words.join(' ');
-  const stdin = await readStdin({ isOnly: isStdinOnly, isRequired: isStdinOnly || text === '' });
+  const wanted = { isOnly: isStdinOnly, isRequired: isStdinOnly || text === '' };
+  const stdin = await readStdin(wanted);
   const prompt = [stdin.trimEnd(), text].filter((part) => part !== '').join('\n\n');
   if (prompt !== '') return prompt;
   return fail('HL_USAGE', {
@@ -22,10 +23,16 @@ export async function promptFrom(words: readonly string[]): Promise<string> {
   });
 }
 
-async function readStdin(what: { isOnly: boolean; isRequired: boolean }): Promise<string> {
+interface Wanted {
+  /** `-`: there are no words beside it. */
+  readonly isOnly: boolean;
+  readonly isRequired: boolean;
+}
+
+async function readStdin({ isOnly, isRequired }: Wanted): Promise<string> {
   const kind = stdinKind();
   // At a terminal only who wrote `-` is about to type, until Ctrl-D.
-  if (kind === 'none' || (kind === 'device' && !(what.isOnly && process.stdin.isTTY))) return '';
+  if (kind === 'none' || (kind === 'device' && !(isOnly && process.stdin.isTTY))) return '';
   const stream = kind === 'device' ? openTerminal() : process.stdin;
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -45,7 +52,7 @@ async function readStdin(what: { isOnly: boolean; isRequired: boolean }): Promis
     };
     process.once('SIGINT', cancel);
     const timer =
-      kind === 'socket' && !what.isRequired ? setTimeout(finish, SOCKET_FIRST_BYTE_MS) : undefined;
+      kind === 'socket' && !isRequired ? setTimeout(finish, SOCKET_FIRST_BYTE_MS) : undefined;
     stream.on('data', (chunk: Buffer) => {
       clearTimeout(timer);
       bytes += chunk.length;

@@ -3,13 +3,13 @@
  * The one that the last session took is started while a command still decides: most want it again.
  */
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
+import type { Context } from '../base/context.ts';
 import { listIfAny } from '../base/fs.ts';
 import { errnoOf } from '../base/errors.ts';
-import type { Context } from '../base/context.ts';
 import type { Paths } from '../base/paths.ts';
-import { readState, writeCache } from '../base/state.ts';
+import { readState, writeState } from '../base/state.ts';
 import { sessionsFolder } from './ledger.ts';
 
 export interface GuardProgram {
@@ -21,7 +21,7 @@ export interface GuardProgram {
 export interface GuardProcess {
   readonly stdin: Writable;
   readonly stdout: Readable;
-  /** How it ended without a word; `null` when it was killed, or did what it was asked. */
+  /** Resolves at its end: how it failed, or `null` when it was killed or did what it was asked. */
   readonly ended: Promise<string | null>;
   /** Whether this process waits for it before it ends. */
   hold(isHeld: boolean): void;
@@ -43,7 +43,9 @@ export function spawnGuard(
     env,
   });
   child.unref();
-  const { stdin, stdout } = child;
+  // Without descriptors left, Node makes no streams, whatever the type says.
+  const pipes = child as unknown as { readonly stdin?: Socket; readonly stdout?: Socket };
+  const [stdin, stdout] = [pipes.stdin ?? closedPipe(), pipes.stdout ?? closedPipe()];
   const ended = new Promise<string | null>((resolve) => {
     child.once('error', (error) => {
       resolve(`could not be started (${errnoOf(error) ?? error.message})`);
@@ -55,13 +57,16 @@ export function spawnGuard(
     });
   });
   const hold = (isHeld: boolean): void => {
-    // Pipes of a child are sockets (`net.Socket`), which its type does not say.
-    for (const pipe of [stdin, stdout] as readonly unknown[] as readonly Socket[]) {
+    for (const pipe of [stdin, stdout]) {
       if (isHeld) pipe.ref();
       else pipe.unref();
     }
   };
   return { stdin, stdout, ended, hold };
+}
+
+function closedPipe(): Socket {
+  return new (process.getBuiltinModule('node:net').Socket)().destroy();
 }
 
 /** A guard that was started before anybody knew what for. Without an order it ends with our stdin. */
@@ -72,8 +77,12 @@ export class SpareGuard implements Disposable {
 
   constructor(program: GuardProgram, env: NodeJS.ProcessEnv) {
     this.#program = program;
-    this.#process = spawnGuard(program, env);
-    this.#process.hold(false);
+    const started = spawnGuard(program, env);
+    started.hold(false);
+    this.#process = started;
+    void started.ended.then(() => {
+      this.#process = null;
+    });
   }
 
   /** Once, and only where it is of this very program and surely still waits. */
@@ -94,22 +103,35 @@ export class SpareGuard implements Disposable {
   }
 }
 
-/** `null` where nothing was started here yet, or where something runs, which is joined rather. */
+/**
+ * `null` where nothing was started here yet, where something runs, which is joined rather, and
+ * wherever it does not work: a start that really fails says why.
+ */
 export async function prepareGuard({
   paths,
   env,
 }: Pick<Context, 'paths' | 'env'>): Promise<SpareGuard | null> {
-  const program = await readState(programFile(paths));
-  if (!isProgram(program) || listIfAny(sessionsFolder(paths)).length > 0) return null;
-  return new SpareGuard(program, env);
+  try {
+    const program = await readState(programFile(paths));
+    if (!isProgram(program) || listIfAny(sessionsFolder(paths)).length > 0) return null;
+    return new SpareGuard(program, env);
+  } catch {
+    return null;
+  }
 }
 
-/** What the next start is likely to need. */
-export async function rememberGuard(paths: Paths, program: GuardProgram): Promise<void> {
-  const known = await readState(programFile(paths));
-  const { python, service } = program;
-  if (isProgram(known) && known.python === python && known.service === service) return;
-  await writeCache(programFile(paths), { python, service });
+/** What the next start is likely to need. What cannot be written is not known the next time. */
+export async function rememberGuard(
+  paths: Paths,
+  { python, service }: GuardProgram,
+): Promise<void> {
+  try {
+    const known = await readState(programFile(paths));
+    if (isProgram(known) && known.python === python && known.service === service) return;
+    await writeState(programFile(paths), { python, service });
+  } catch {
+    // Nothing is lost but time.
+  }
 }
 
 /** Not in the cache: what stands here is run, as what stands in the ledger is killed. */
@@ -120,5 +142,7 @@ function programFile(paths: Paths): string {
 function isProgram(value: unknown): value is GuardProgram {
   if (typeof value !== 'object' || value === null) return false;
   if (!('python' in value) || !('service' in value)) return false;
-  return typeof value.python === 'string' && typeof value.service === 'string';
+  return [value.python, value.service].every(
+    (path) => typeof path === 'string' && isAbsolute(path),
+  );
 }

@@ -16,7 +16,6 @@ import { sessionKey } from './ledger.ts';
 import { guardOrder, logFile, usesPlaceholder } from './order.ts';
 import { freePort, LOOPBACK } from './ports.ts';
 import { Session } from './session.ts';
-import type { watchStart } from './watch-start.ts';
 
 /** Addresses tried before a squatter wins. */
 const ADDRESS_ATTEMPTS_MAX = 5;
@@ -102,7 +101,6 @@ function failToStart(problem: string, plan: LaunchPlan, options: LaunchOptions):
 interface Joined {
   readonly link: GuardLink;
   readonly first: SessionEvent;
-  readonly watchStart: typeof watchStart;
   readonly isStarter: boolean;
 }
 
@@ -131,17 +129,24 @@ async function joinSession(
       : startGuard(plan, options, { key, runFolder, attempt, address, metricsPort });
   const link = existing ?? own?.link;
   if (link === undefined) return { problem: null };
-  // The import brings undici (20 ms), and the guard is on its way by now.
-  const [first, watch] = await Promise.all([firstEvent(link, options), import('./watch-start.ts')]);
-  if (first === null || first === 'busy' || first.state === 'stopping') {
-    link.end();
-    return { problem: first === null && own !== null ? await own.problem() : null };
+  // Loaded while the guard is on its way: it brings undici (20 ms).
+  void import('./watch-start.ts').catch(() => undefined);
+  const first = await firstEvent(link, options);
+  if (first === null) {
+    const problem = own === null ? null : await own.problem();
+    // One that hangs would keep this process with its open end.
+    link.destroy();
+    return { problem };
   }
-  return { link, first, watchStart: watch.watchStart, isStarter: existing === null };
+  if (first === 'busy' || first.state === 'stopping') {
+    link.end();
+    return { problem: null };
+  }
+  return { link, first, isStarter: existing === null };
 }
 
 async function settle(
-  { link, first, watchStart, isStarter }: Joined,
+  { link, first, isStarter }: Joined,
   plan: LaunchPlan,
   options: LaunchOptions,
 ): Promise<Session | 'address-busy' | 'retry'> {
@@ -158,6 +163,7 @@ async function settle(
   if (first.state === 'ready') return new Session(facts, link);
   options.onPhase('start', options.engine.name, null);
   try {
+    const { watchStart } = await import('./watch-start.ts');
     const started = await watchStart(link, { plan, first, options });
     if (started === 'address-busy' || started === 'retry') {
       link.end();

@@ -51,7 +51,7 @@ export async function startSession(
     readonly plan: LaunchPlan;
     /** Absent = the one that the plan was made for. */
     readonly environment?: Installation;
-    /** Absent = none. */
+    /** `null` = none was started; absent = this start says nothing of what the next will need. */
     readonly spare?: SpareGuard | null;
   },
   limits: StartLimits,
@@ -66,7 +66,7 @@ export async function startSession(
     plan.executable === null ? (planned.environment ?? (await plannedFor(planned, context))) : null;
   const python =
     environment === null ? (await context.python()).executable : environmentPython(environment);
-  const service = `${await serviceFolderOf(engine, context.env)}/service.py`;
+  const service = join(await serviceFolderOf(engine, context.env), 'service.py');
   const progress = context.output.progress();
   const lastMs = await lastStartMs(context.paths, plan);
   const estimate = lastMs === null ? '' : `, ${formatDuration(lastMs)} the last time`;
@@ -93,7 +93,7 @@ export async function startSession(
       },
     });
     await rememberStart(context.paths, plan, session.facts.startMs);
-    await rememberGuard(context.paths, { python, service });
+    if (planned.spare !== undefined) await rememberGuard(context.paths, { python, service });
     // Whoever started it may have wanted less, or more: its guard says how long it stays.
     if (limits.keepAliveMs > 0) await session.keepAlive(limits.keepAliveMs);
     return session;

@@ -1,5 +1,6 @@
 /** A guard that waits for its order before anybody knows what for. */
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { environmentPython, installedEnvironments } from '../../src/launch/environment.ts';
 import {
@@ -11,7 +12,7 @@ import {
 import { fakeEngine, serviceFolder } from '../fixtures/fake-engine/engine.ts';
 import { ask } from '../cli/asking.ts';
 import { CLI_DEADLINE_MS } from '../cli/transcript.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, type CliResult } from '../support/cli.ts';
 import { preparedHome, type PreparedHome, type TrialHome } from '../support/prepared-home.ts';
 import {
   describeProcesses,
@@ -102,6 +103,16 @@ describe('a spare guard', () => {
     await expectGone(home);
   });
 
+  it('that is ended while it waits ends at once, and is not given', async () => {
+    using home = prepared.trial();
+    const { spare, program, guard } = await spareIn(home);
+    // Far behind what it imports, and far before it gives up its wait.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    process.kill(guard.pid, 'SIGTERM');
+    await expectGone(home);
+    await expect.poll(() => spare.take(program), { timeout: GONE_DEADLINE_MS }).toBeNull();
+  });
+
   it('of a Python that is gone does no harm', async () => {
     using home = prepared.trial();
     const context = await testContext(home.path);
@@ -115,28 +126,41 @@ describe('a spare guard', () => {
 });
 
 describe('the second start in a home', () => {
-  it('answers with the guard that waited, also when that one was killed', async () => {
+  it('starts what the first one took while it decides, and takes it', async () => {
+    using home = prepared.trial();
+    const remembered = join(home.path, 'state', 'guard.json');
+    expect((await ask(home)).code).toBe(0);
+    const program = await programIn(await testContext(home.path));
+    expect(JSON.parse(readFileSync(remembered, 'utf8'))).toEqual(program);
+    expect(await guardsSeen(home, ask(home))).toHaveLength(1);
+    // Of another name it is started as early, and cannot be taken.
+    const other = join(home.path, 'other-python');
+    symlinkSync(program.python, other);
+    writeFileSync(remembered, JSON.stringify({ ...program, python: other }));
+    const seen = await guardsSeen(home, ask(home));
+    expect(seen.map(({ commandLine }) => commandLine.split(' ')[0])).toEqual([
+      other,
+      program.python,
+    ]);
+    expect(JSON.parse(readFileSync(remembered, 'utf8'))).toEqual(program);
+    await expectGone(home);
+  });
+
+  it('answers although the guard that waited was killed', async () => {
     using home = prepared.trial();
     const first = await ask(home, { words: [QUESTION] });
     expect([first.code, first.stdout]).toEqual([0, 'The capital of Japan is Tokyo.\n']);
-    const killed = new Set<number>();
-    const second = ask(home, { words: [QUESTION] });
-    await until(
-      'a guard to kill',
-      () => {
-        const [guard] = guardsOfHome(home.path);
-        if (guard === undefined) return false;
-        process.kill(guard.pid, 'SIGKILL');
-        killed.add(guard.pid);
-        return true;
-      },
-      GONE_DEADLINE_MS,
-    );
-    expect(killed.size).toBe(1);
-    const began = performance.now();
-    expect([(await second).code, (await second).stdout]).toEqual([0, first.stdout]);
-    // A start takes half a second; a guard that says nothing is waited for 30 s.
-    expect(performance.now() - began).toBeLessThan(15_000);
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const began = performance.now();
+      const second = ask(home, { words: [QUESTION] });
+      const isThere = (): boolean => guardsOfHome(home.path).length > 0;
+      await until('a guard to end', isThere, GONE_DEADLINE_MS);
+      const [guard] = guardsOfHome(home.path);
+      if (guard !== undefined) process.kill(guard.pid, signal);
+      expect([(await second).code, (await second).stdout]).toEqual([0, first.stdout]);
+      // A start takes half a second; a guard that says nothing is waited for 30 s.
+      expect(performance.now() - began).toBeLessThan(15_000);
+    }
     await expectGone(home);
   });
 
@@ -153,4 +177,45 @@ describe('the second start in a home', () => {
     expect(performance.now() - began).toBeLessThan(GONE_DEADLINE_MS);
     await expectGone(home);
   });
+
+  it('works whatever stands where the first one wrote', async () => {
+    using home = prepared.trial();
+    const remembered = join(home.path, 'state', 'guard.json');
+    for (const text of [
+      '{',
+      'null',
+      '{"python":"","service":""}',
+      '{"python":"python3","service":"service.py"}',
+      '{"python":"/etc/passwd/bin/python","service":"/service.py"}',
+      `{"python":"/${'x'.repeat(5000)}","service":"/service.py"}`,
+      '{"python":"/a\\u0000b","service":"/service.py"}',
+    ]) {
+      mkdirSync(dirname(remembered), { recursive: true });
+      writeFileSync(remembered, text);
+      expect((await ask(home)).code, text).toBe(0);
+    }
+    rmSync(remembered);
+    mkdirSync(remembered);
+    expect((await ask(home)).code).toBe(0);
+    await expectGone(home);
+  });
 });
+
+/** The guards that were there while `running` ran, oldest first. */
+async function guardsSeen(
+  home: TrialHome,
+  running: Promise<CliResult>,
+): Promise<readonly SeenProcess[]> {
+  const seen = new Map<number, SeenProcess>();
+  let code: number | null = null;
+  void running.then((result) => (code = result.code));
+  const look = (): boolean => {
+    for (const guard of guardsOfHome(home.path)) seen.set(guard.pid, guard);
+    return code !== null;
+  };
+  await until('an answer', look, CLI_DEADLINE_MS);
+  expect(code).toBe(0);
+  // Between its fork and its exec an engine looks like the guard that starts it.
+  const guards = [...seen.values()].filter(({ parent }) => !seen.has(parent));
+  return guards.sort((a, b) => a.startTime - b.startTime || a.pid - b.pid);
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from .processes import descendants, has_children, send_signal, with_token
+from .processes import descendants, send_signal, with_token
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,12 +23,9 @@ GRACE_STEP_S = 0.05
 class Ending:
     """The end of one tree, driven by `step`. All times are `time.monotonic` seconds."""
 
-    def __init__(
-        self, guard: int, token: str, *, deadline: float, is_adopting: bool = False
-    ) -> None:
+    def __init__(self, guard: int, token: str, *, deadline: float) -> None:
         self._guard = guard
         self._token = token
-        self._is_adopting = is_adopting
         self._signal = int(signal.SIGTERM)
         self._deadline = deadline
         self._orphans_told = False
@@ -84,10 +81,6 @@ class Ending:
 
     def _left(self) -> list[Process]:
         """Return who is left of the tree; the slower look by token only when it seems empty."""
-        # Every orphan below a subreaper becomes its child: without one the tree is gone, and no
-        # list of processes, each read at its own moment, proves it better.
-        if self._is_adopting and not has_children():
-            return []
         return descendants(self._guard) or with_token(self._token, but=[self._guard])
 
 

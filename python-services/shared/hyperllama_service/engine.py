@@ -9,7 +9,7 @@ import time
 
 from .log import EngineLog
 from .memory_kills import has_killed_since, kill_counts
-from .processes import descendants, has_children, read_process
+from .processes import descendants, read_process
 from .shared_memory import shared_memory_of
 from .spawn import spawn_engine
 
@@ -68,7 +68,7 @@ class Engine:
 
     def note_shared_memory(self) -> None:
         """Remember which segments the tree has mapped, while it can still be seen."""
-        if sys.platform == "linux" and has_children():
+        if sys.platform == "linux":
             pids = [process.pid for process in descendants(os.getpid())]
             self.shared_memory.update(shared_memory_of(pids))
 

@@ -17,7 +17,6 @@ from .leases import Leases
 from .order import KEEP_ALIVE_MS_MAX
 from .session import Session
 from .shared_memory import remove_shared_memory
-from .spawn import become_subreaper
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +34,6 @@ class Guard:
     """The one writer of a session's state."""
 
     def __init__(self, order: Order, command: list[str], libc: ctypes.CDLL | None) -> None:
-        self._is_adopting = become_subreaper(libc)
         self._order = order
         self._command = command
         self._libc = libc
@@ -210,9 +208,7 @@ class Guard:
             self._ending.hurry(deadline)
             return
         self._engine.note_shared_memory()
-        self._ending = Ending(
-            self._pid, self._order.token, deadline=deadline, is_adopting=self._is_adopting
-        )
+        self._ending = Ending(self._pid, self._order.token, deadline=deadline)
         self._ending.begin(self._engine.process(), self._order.shutdown_signal)
         self._session.state = "stopping"
         self._linger_until = NEVER

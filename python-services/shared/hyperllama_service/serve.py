@@ -14,7 +14,7 @@ from .ledger import remove_file
 from .listeners import is_answered
 from .order import Order, OrderError, parse_order
 from .run_folder import lock_run_folder
-from .spawn import SpawnError, load_prctl
+from .spawn import SpawnError, become_subreaper, load_prctl
 
 ORDER_BYTES_MAX = 1024 * 1024
 ORDER_DEADLINE_S = 10.0
@@ -30,9 +30,8 @@ def serve(service: str) -> int:
     os.umask(0o077)
     _open_standard_files()
     _own_session()
-    signals = _signals_as_bytes()
     output = LineWriter(1)
-    # Before the order: a guard that was started early has the time.
+    # Before the order, which may come late: a guard that was started early has the time.
     libc = load_prctl()
     try:
         line, rest = _read_order()
@@ -40,6 +39,8 @@ def serve(service: str) -> int:
     except OrderError as error:
         output.send(_failed("HL_OPTION_INVALID", f"order: {error}"))
         return EXIT_USAGE
+    # Not before: a signal to one that only waits ends it, and another one is started.
+    signals = _signals_as_bytes()
     try:
         lock = lock_run_folder(order.run_folder)
     except OSError as error:
@@ -56,6 +57,7 @@ def serve(service: str) -> int:
             output.send(_failed("HL_ENGINE_PORT_BUSY", because))
             return 1
         os.unlink(path)
+    become_subreaper(libc)
     command = [sys.executable, service, "host", "--", *order.argv]
     if order.executable is not None:
         command = [order.executable, *order.argv]
