@@ -48,30 +48,31 @@ def test_leaves_nothing_of_a_stubborn_tree_when_its_starter_is_gone(
     assert not session.run_folder.exists()
 
 
-@pytest.mark.parametrize("lists_children", [True, False])
+@pytest.mark.parametrize("how", ["children", "many threads", "parents"])
 def test_descendants_are_the_whole_tree_and_nothing_else(
-    monkeypatch: pytest.MonkeyPatch, lists_children: bool
+    monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    if lists_children and not processes._LISTS_CHILDREN:
+    if how != "parents" and not processes._LISTS_CHILDREN:
         pytest.skip("this kernel lists no children")
-    monkeypatch.setattr(processes, "_LISTS_CHILDREN", lists_children)
+    monkeypatch.setattr(processes, "_LISTS_CHILDREN", how != "parents")
+    if how == "many threads":
+        monkeypatch.setattr(processes, "LISTED_THREADS_MAX", 2)
     assert processes.descendants(os.getpid()) == []
-    assert not processes.has_children()
     command = ["sh", "-c", "sleep 30 & (sleep 30 & wait) & echo grown; wait"]
     shell = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
     try:
-        assert shell.stdout is not None
-        assert shell.stdout.readline() == b"grown\n"
         until(lambda: len(processes.descendants(os.getpid())) == 4, "the tree did not grow")
+        if how != "parents":
+            is_refused = processes._below_by_children(os.getpid()) is None
+            assert is_refused == (how == "many threads")
         parents = {os.getpid()}
         for process in processes.descendants(os.getpid()):
             assert process.parent in parents, "parents come first"
             parents.add(process.pid)
-        assert processes.has_children()
     finally:
         os.killpg(shell.pid, signal.SIGKILL)
         shell.communicate()
-    assert not processes.has_children()
+    assert processes.descendants(os.getpid()) == []
 
 
 def test_leaves_nothing_of_a_tree_whose_engine_crashed(guarded: Make) -> None:
