@@ -15,10 +15,10 @@ import { CLI_DEADLINE_MS } from '../cli/transcript.ts';
 import { runCli, type CliResult } from '../support/cli.ts';
 import { preparedHome, type PreparedHome, type TrialHome } from '../support/prepared-home.ts';
 import {
-  describeProcesses,
   guardsOfHome,
   processesOfHome,
   until,
+  untilEmpty,
   type SeenProcess,
 } from '../support/processes.ts';
 import { testContext, type TestContext } from './context.ts';
@@ -58,9 +58,7 @@ async function spareIn(
 }
 
 async function expectGone(home: TrialHome): Promise<void> {
-  const left = (): readonly SeenProcess[] => processesOfHome(home.path);
-  await until('an empty home', () => left().length === 0, GONE_DEADLINE_MS).catch(() => undefined);
-  expect(describeProcesses(left())).toBe('');
+  await untilEmpty(() => processesOfHome(home.path), GONE_DEADLINE_MS);
 }
 
 describe('a spare guard', () => {
